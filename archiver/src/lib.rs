@@ -1,0 +1,3 @@
+//! A deduplicating archiver of directories to object stores.
+
+pub mod entry;

@@ -1,0 +1,1 @@
+//! Benchmarks of Strongroom and its peers.

@@ -1,0 +1,1 @@
+//! AWS KMS and CloudHSM custom key stores on simulated HSM hardware.

@@ -1,0 +1,3 @@
+//! The `strongroom-kms` command.
+
+fn main() {}
