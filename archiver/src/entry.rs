@@ -93,6 +93,17 @@ pub struct Entry {
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Entry {
+    /// The length in bytes of a regular file; `None` for anything else.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match self.kind {
+            EntryKind::File { size } => Some(size),
+            _ => None,
+        }
+    }
+}
+
 impl EntryPath {
     /// The root of an archived tree.
     #[must_use]

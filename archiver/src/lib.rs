@@ -1,3 +1,5 @@
 //! A deduplicating archiver of directories to object stores.
 
 pub mod entry;
+pub mod source;
+pub mod target;
