@@ -1,0 +1,158 @@
+//! The peers by name, and where each is installed.
+
+use std::path::{Path, PathBuf};
+
+use crate::PeerError;
+
+/// A program that tests and benchmarks talk to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// MinIO, an S3 server.
+    Minio,
+    /// SeaweedFS, an S3 server.
+    SeaweedFs,
+    /// restic, a backup tool.
+    Restic,
+    /// The aws command line.
+    AwsCli,
+    /// A Python interpreter with boto3.
+    PythonBoto3,
+    /// A Python interpreter with `aws-encryption-sdk` (with the material providers library) and boto3.
+    PythonEncryptionSdk,
+    /// A folder whose `node_modules` has `@aws-crypto/client-node`; Node.js itself is the system's.
+    NodeEncryptionSdk,
+}
+
+impl Peer {
+    /// The name of the peer's folder below the peers' folder, and of its pin.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minio => "minio",
+            Self::SeaweedFs => "seaweedfs",
+            Self::Restic => "restic",
+            Self::AwsCli | Self::PythonBoto3 => "venv-aws",
+            Self::PythonEncryptionSdk => "venv-esdk",
+            Self::NodeEncryptionSdk => "node-esdk",
+        }
+    }
+
+    /// What must be installed, as `.ci/peers` reads it.
+    const fn pin(self) -> &'static str {
+        match self {
+            Self::Minio => include_str!("../pins/minio.go"),
+            Self::SeaweedFs => include_str!("../pins/seaweedfs.pip"),
+            Self::Restic => include_str!("../pins/restic.go"),
+            Self::AwsCli | Self::PythonBoto3 => include_str!("../pins/venv-aws.pip"),
+            Self::PythonEncryptionSdk => include_str!("../pins/venv-esdk.pip"),
+            Self::NodeEncryptionSdk => include_str!("../pins/node-esdk.npm"),
+        }
+    }
+
+    /// The file that is run (or, for a Node.js package, required), below the peer's folder.
+    const fn entry(self) -> &'static str {
+        match self {
+            Self::Minio => "bin/minio",
+            Self::SeaweedFs => "bin/weed",
+            Self::Restic => "bin/restic",
+            Self::AwsCli => "bin/aws",
+            Self::PythonBoto3 | Self::PythonEncryptionSdk => "bin/python",
+            Self::NodeEncryptionSdk => "node_modules/@aws-crypto/client-node",
+        }
+    }
+
+    /// Finds the peer in the folder that the environment names.
+    ///
+    /// Returns the absolute path of its program; for [`Peer::NodeEncryptionSdk`], of the package.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::NotInstalled`], [`PeerError::OtherVersion`] or [`PeerError::NoFolder`].
+    pub fn find(self) -> Result<PathBuf, PeerError> {
+        Peers::from_environment()?.find(self)
+    }
+}
+
+/// The folder that holds the installed peers.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    folder: PathBuf,
+}
+
+impl Peers {
+    /// The folder `$STRONGROOM_PEERS`, or else `$HOME/.cache/strongroom/peers`.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::NoFolder`] if neither variable is set.
+    pub fn from_environment() -> Result<Self, PeerError> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        set("STRONGROOM_PEERS")
+            .map(PathBuf::from)
+            .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache/strongroom/peers")))
+            .map(Self::at)
+            .ok_or(PeerError::NoFolder)
+    }
+
+    /// The given folder.
+    #[must_use]
+    pub const fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Finds a peer at its pinned version. See [`Peer::find`].
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::NotInstalled`] or [`PeerError::OtherVersion`].
+    pub fn find(&self, peer: Peer) -> Result<PathBuf, PeerError> {
+        let folder = self.folder.join(peer.name());
+        let entry = folder.join(peer.entry());
+        let missing = || PeerError::NotInstalled { peer: peer.name(), folder: folder.clone() };
+        let installed = std::fs::read_to_string(folder.join("pin")).map_err(|_| missing())?;
+        if installed != peer.pin() {
+            let pin = peer.pin().lines().next().unwrap_or_default().to_owned();
+            return Err(PeerError::OtherVersion { peer: peer.name(), pin });
+        }
+        if entry.exists() { Ok(entry) } else { Err(missing()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(folder: &Path, pin: &str) {
+        let peer = folder.join("restic");
+        std::fs::create_dir_all(peer.join("bin")).unwrap();
+        std::fs::write(peer.join("bin/restic"), "").unwrap();
+        std::fs::write(peer.join("pin"), pin).unwrap();
+    }
+
+    #[test]
+    fn a_complete_installation_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        install(folder.path(), Peer::Restic.pin());
+        let found = Peers::at(folder.path().into()).find(Peer::Restic).unwrap();
+        assert_eq!(found, folder.path().join("restic/bin/restic"));
+    }
+
+    #[test]
+    fn another_version_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        install(folder.path(), "github.com/restic/restic/cmd/restic@v0.0.1\n");
+        let refused = Peers::at(folder.path().into()).find(Peer::Restic).unwrap_err();
+        assert!(matches!(refused, PeerError::OtherVersion { peer: "restic", .. }), "{refused}");
+        assert!(refused.is_absence());
+    }
+
+    #[test]
+    fn an_installation_that_was_interrupted_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        install(folder.path(), Peer::Restic.pin());
+        std::fs::remove_file(folder.path().join("restic/pin")).unwrap();
+        let refused = Peers::at(folder.path().into()).find(Peer::Restic).unwrap_err();
+        assert!(matches!(refused, PeerError::NotInstalled { peer: "restic", .. }), "{refused}");
+    }
+}
