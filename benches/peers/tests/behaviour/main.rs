@@ -1,5 +1,7 @@
 //! Each server peer starts, keeps what a real client stores in it, and is gone afterwards.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
