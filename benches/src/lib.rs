@@ -1,1 +1,40 @@
-//! Benchmarks of Strongroom and its peers.
+//! Measures Strongroom beside its peers, and shows what it promises on real input.
+//!
+//! Everything runs as its users would run it: the released programs as child processes, real S3
+//! servers on loopback, the KMS as a server of its own. Nothing here is linked to the archiver.
+//!
+//! | program | what it does |
+//! |---|---|
+//! | `compare` | archives and restores one tree with Strongroom and with restic, in one run, and prints a table |
+//! | `acceptance` | runs the list of what must be shown on one tree, and prints one line per item |
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`measure`] | what one command took: time, processor time, memory |
+//! | [`tool`] | the archivers that are measured, behind one trait |
+//! | [`store`] | where they archive to |
+//! | [`tree`] | the tree that is archived: its size, and whether two are equal |
+//! | [`table`] | the results as Markdown |
+
+pub mod measure;
+pub mod store;
+pub mod table;
+pub mod tool;
+pub mod tree;
+
+mod error;
+
+pub use crate::error::BenchError;
+
+/// The error and its causes, on one line.
+#[must_use]
+pub fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

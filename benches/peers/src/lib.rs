@@ -15,6 +15,7 @@
 //! |---|---|
 //! | [`peer`] | the peers by name, and where each is installed |
 //! | [`s3`] | MinIO and SeaweedFS as servers on loopback |
+//! | [`own`] | the project's own programs, built if they are not there |
 //! | [`process`] | child processes that end with their owner |
 //! | [`require`](mod@require) | what a test does when a peer is missing |
 //!
@@ -29,6 +30,7 @@
 //! }
 //! ```
 
+pub mod own;
 pub mod peer;
 pub mod process;
 pub mod require;
@@ -37,5 +39,6 @@ pub mod s3;
 mod error;
 
 pub use crate::error::PeerError;
+pub use crate::own::OwnProgram;
 pub use crate::peer::{Peer, Peers};
 pub use crate::s3::{Minio, S3Server, SeaweedFs};
