@@ -10,12 +10,14 @@
 //!
 //! | module | subject |
 //! |---|---|
+//! | [`acceptance`] | what must be shown, each item a function that returns its figure |
 //! | [`measure`] | what one command took: time, processor time, memory |
 //! | [`tool`] | the archivers that are measured, behind one trait |
 //! | [`store`] | where they archive to |
 //! | [`tree`] | the tree that is archived: its size, and whether two are equal |
 //! | [`table`] | the results as Markdown |
 
+pub mod acceptance;
 pub mod measure;
 pub mod store;
 pub mod table;

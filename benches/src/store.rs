@@ -1,6 +1,6 @@
 //! Where the tools archive to: a local folder, or a bucket on a real S3 server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use strongroom_peers::{Minio, Peer, S3Server, SeaweedFs};
@@ -37,7 +37,7 @@ impl Store {
     /// # Errors
     ///
     /// [`BenchError::File`], or [`BenchError::Peer`] if the server is not installed or does not start.
-    pub fn open(kind: StoreKind, work: &std::path::Path) -> Result<Self, BenchError> {
+    pub fn open(kind: StoreKind, work: &Path) -> Result<Self, BenchError> {
         let server = match kind {
             StoreKind::Local => {
                 let folder = tempfile::tempdir_in(work).map_err(BenchError::file(work))?;
@@ -104,6 +104,49 @@ impl Store {
             }
         }
     }
+
+    /// Reads an object, named by its path in the store.
+    ///
+    /// # Errors
+    ///
+    /// [`BenchError::File`], or whatever the server refused with.
+    pub fn get(&self, path: &str) -> Result<Vec<u8>, BenchError> {
+        match self {
+            Self::Local(folder) => read(&folder.path().join(path)),
+            Self::S3(server) => {
+                let file = tempfile::NamedTempFile::new().map_err(BenchError::file(path))?;
+                let local = file.path().to_string_lossy();
+                aws(server, &["s3", "cp", "--quiet", &format!("s3://{BUCKET}/{path}"), &local])?;
+                read(file.path())
+            }
+        }
+    }
+
+    /// Replaces an object, named by its path in the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::get`].
+    pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), BenchError> {
+        match self {
+            Self::Local(folder) => write(&folder.path().join(path), bytes),
+            Self::S3(server) => {
+                let file = tempfile::NamedTempFile::new().map_err(BenchError::file(path))?;
+                write(file.path(), bytes)?;
+                let local = file.path().to_string_lossy();
+                aws(server, &["s3", "cp", "--quiet", &local, &format!("s3://{BUCKET}/{path}")])?;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BenchError> {
+    std::fs::read(path).map_err(BenchError::file(path))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), BenchError> {
+    std::fs::write(path, bytes).map_err(BenchError::file(path))
 }
 
 /// Runs the aws command line against a server.

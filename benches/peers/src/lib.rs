@@ -15,6 +15,8 @@
 //! |---|---|
 //! | [`peer`] | the peers by name, and where each is installed |
 //! | [`s3`] | MinIO and SeaweedFS as servers on loopback |
+//! | [`identity`] | the one user whom every server knows |
+//! | [`kms`] | our own `strongroom-kms serve` as a process of its own |
 //! | [`own`] | the project's own programs, built if they are not there |
 //! | [`process`] | child processes that end with their owner |
 //! | [`require`](mod@require) | what a test does when a peer is missing |
@@ -30,6 +32,8 @@
 //! }
 //! ```
 
+pub mod identity;
+pub mod kms;
 pub mod own;
 pub mod peer;
 pub mod process;
@@ -39,6 +43,7 @@ pub mod s3;
 mod error;
 
 pub use crate::error::PeerError;
+pub use crate::kms::{CustomKeyStore, KmsServer};
 pub use crate::own::OwnProgram;
 pub use crate::peer::{Peer, Peers};
 pub use crate::s3::{Minio, S3Server, SeaweedFs};

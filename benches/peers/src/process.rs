@@ -1,7 +1,8 @@
 //! Child processes that end with their owner, however the owner ends.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,6 +16,10 @@ use crate::PeerError;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The pause between two questions whether a server is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
+/// How long one question for a server's health may take.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of a health reply is read.
+const HEALTH_REPLY_BYTES_MAX: u64 = 64 * 1024;
 /// How much of a server's log an error message carries.
 const LOG_TAIL_BYTES_MAX: usize = 2_000;
 
@@ -150,6 +155,19 @@ pub fn free_address() -> Result<SocketAddr, PeerError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(|source| PeerError::Prepare { path: "127.0.0.1:0".into(), source })
+}
+
+/// Whether `GET path` is answered with status 200.
+pub(crate) fn answers_ok(address: SocketAddr, path: &str) -> bool {
+    let status_line = || -> std::io::Result<String> {
+        let mut connection = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
+        connection.set_read_timeout(Some(HEALTH_TIMEOUT))?;
+        write!(connection, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        let mut reply = Vec::new();
+        connection.take(HEALTH_REPLY_BYTES_MAX).read_to_end(&mut reply)?;
+        Ok(String::from_utf8_lossy(&reply).lines().next().unwrap_or_default().to_owned())
+    };
+    status_line().is_ok_and(|line| line.starts_with("HTTP/1.1 200"))
 }
 
 #[cfg(test)]

@@ -1,28 +1,18 @@
 //! MinIO and SeaweedFS as servers on loopback.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{Server, free_address};
+use crate::identity::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::process::{Server, answers_ok, free_address};
 use crate::{Peer, PeerError};
 
-/// The access key id that a started server accepts; it guards nothing but a test's own data.
-const ACCESS_KEY: &str = "strongroom-test";
-/// The secret that belongs to [`ACCESS_KEY`].
-const SECRET_KEY: &str = "strongroom-test-secret";
-/// The Region that both servers answer for.
-const REGION: &str = "us-east-1";
 /// How often a server is started again when another process took its port.
 const START_TRIES: usize = 3;
-/// How long one question for a server's health may take.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How much of a health reply is read.
-const HEALTH_REPLY_BYTES_MAX: u64 = 64 * 1024;
 
 /// An S3 server of our own on a free loopback port, with its data in a temporary folder.
 ///
@@ -257,19 +247,6 @@ fn weed_shell(
     }
     let program = format!("weed shell: {}", script.trim());
     Err(PeerError::Failed { program, status: output.status.to_string(), output: text })
-}
-
-/// Whether `GET path` is answered with status 200.
-fn answers_ok(address: SocketAddr, path: &str) -> bool {
-    let status_line = || -> std::io::Result<String> {
-        let mut connection = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
-        connection.set_read_timeout(Some(HEALTH_TIMEOUT))?;
-        write!(connection, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-        let mut reply = Vec::new();
-        connection.take(HEALTH_REPLY_BYTES_MAX).read_to_end(&mut reply)?;
-        Ok(String::from_utf8_lossy(&reply).lines().next().unwrap_or_default().to_owned())
-    };
-    status_line().is_ok_and(|line| line.starts_with("HTTP/1.1 200"))
 }
 
 /// Starts again, a few times, what ended at once: its port may have been taken in between.

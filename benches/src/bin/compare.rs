@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use strongroom_benches::store::{Store, StoreKind};
-use strongroom_benches::tool::{Restic, Tool, whole_job};
+use strongroom_benches::tool::{Kms, Restic, Strongroom, Tool, whole_job};
 use strongroom_benches::{BenchError, table, tree};
 
 /// Measures Strongroom beside restic: a first archive of a tree, a second with nothing changed, a
@@ -47,7 +47,11 @@ fn compare(arguments: &Arguments) -> Result<(), BenchError> {
     for round in 1..=arguments.rounds {
         let store = Store::open(arguments.store, &arguments.work)?;
         say(&format!("\nRound {round} of {}, to {}\n", arguments.rounds, store.name()));
-        let tools: [Box<dyn Tool>; 1] = [Box::new(Restic::init(&store, &arguments.work)?)];
+        let kms = Kms::start()?;
+        let tools: [Box<dyn Tool>; 2] = [
+            Box::new(Strongroom::create(&store, &kms, &arguments.work)?),
+            Box::new(Restic::init(&store, &arguments.work)?),
+        ];
         let mut rows = Vec::new();
         for tool in &tools {
             rows.push(whole_job(tool.as_ref(), &store, &tree, &arguments.work)?);

@@ -1,10 +1,12 @@
 //! The archivers that are measured, behind one trait.
 
 mod restic;
+mod strongroom;
 
 use std::path::Path;
 
 pub use self::restic::Restic;
+pub use self::strongroom::{Kms, Strongroom};
 
 use crate::BenchError;
 use crate::measure::{self, Usage};

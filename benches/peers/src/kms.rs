@@ -1,0 +1,195 @@
+//! Our own `strongroom-kms serve` as a process of its own, as its users run it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::identity::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::process::{Server, answers_ok, free_address};
+use crate::{OwnProgram, Peer, PeerError};
+
+/// The account whose root the one test user is.
+const ACCOUNT: &str = "111122223333";
+/// Plays the custom-key-store story with boto3, openssl and the management tool.
+const CUSTOM_KEY_STORE_STORY: &str = include_str!("python/custom_key_store.py");
+
+/// A running `strongroom-kms serve` on a free loopback port with its data in a temporary folder.
+///
+/// Killed, with the HSMs that it started, and its data removed when the value is dropped.
+#[derive(Debug)]
+pub struct KmsServer {
+    server: Server,
+    program: PathBuf,
+    address: SocketAddr,
+    // Dropped after the server, whose files it holds.
+    folder: TempDir,
+}
+
+impl KmsServer {
+    /// Builds the server if need be, starts it, and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Failed`] if it cannot be built; [`PeerError::Ended`] or [`PeerError::NotReady`] if it
+    /// does not come up.
+    pub fn start() -> Result<Self, PeerError> {
+        let program = OwnProgram::StrongroomKms.find()?;
+        let folder = tempfile::Builder::new()
+            .prefix("strongroom-kms-")
+            .tempdir()
+            .map_err(|source| PeerError::Prepare { path: std::env::temp_dir(), source })?;
+        let credentials = credentials_file(folder.path());
+        std::fs::write(&credentials, root_credential())
+            .map_err(|source| PeerError::Prepare { path: credentials, source })?;
+        let address = free_address()?;
+        let server = serve(&program, address, folder.path())?;
+        Ok(Self { server, program, address, folder })
+    }
+
+    /// The URL of the endpoint, such as `http://127.0.0.1:40123`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The environment variables from which AWS clients take credentials, Region and the endpoints of
+    /// KMS, CloudHSM and STS. The user is the one whom the S3 servers know too.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 6] {
+        [
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", REGION.to_owned()),
+            ("AWS_ENDPOINT_URL_KMS", self.endpoint()),
+            ("AWS_ENDPOINT_URL_CLOUDHSM_V2", self.endpoint()),
+        ]
+    }
+
+    /// The program that serves, which is also the management tool.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// A folder that lives as long as the server, for a test's own files beside the server's.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The server's process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// What the server has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+
+    /// Kills the server and its HSMs at once, as power loss would.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Kills the server if it runs, and starts it again at the same address on the same data.
+    ///
+    /// # Errors
+    ///
+    /// As [`KmsServer::start`].
+    pub fn restart(&mut self) -> Result<(), PeerError> {
+        self.server.kill();
+        self.server = serve(&self.program, self.address, self.folder.path())?;
+        Ok(())
+    }
+
+    /// Plays the custom-key-store story: a cluster of two HSMs in two zones, initialised with an
+    /// owner's own certificate authority and activated; `kmsuser`; a custom key store, connected; a key
+    /// made in an HSM, and an alias.
+    ///
+    /// Needs [`Peer::PythonBoto3`] and the system's openssl.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::NotInstalled`] without boto3; [`PeerError::Failed`] with the step that failed.
+    pub fn play_custom_key_store_story(&self) -> Result<CustomKeyStore, PeerError> {
+        let python = Peer::PythonBoto3.find()?;
+        let authority = self.folder.path().join("owner");
+        std::fs::create_dir_all(&authority)
+            .map_err(|source| PeerError::Prepare { path: authority.clone(), source })?;
+        let output = Command::new(&python)
+            .args(["-c", CUSTOM_KEY_STORE_STORY, &self.endpoint()])
+            .args([&self.program, &authority])
+            .envs(self.environment())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| PeerError::Start { program: python, source })?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        CustomKeyStore::parse(&text).filter(|_| output.status.success()).ok_or_else(|| {
+            PeerError::Failed {
+                program: "the custom-key-store story".to_owned(),
+                status: output.status.to_string(),
+                output: format!("{text}{errors}"),
+            }
+        })
+    }
+}
+
+/// What the story leaves behind.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CustomKeyStore {
+    /// The ARN of the key that was made in an HSM.
+    pub key_arn: String,
+    /// The key's alias, `alias/…`.
+    pub alias: String,
+    /// The id of the custom key store, `cks-…`.
+    pub key_store_id: String,
+    /// The id of the cluster, `cluster-…`.
+    pub cluster_id: String,
+}
+
+impl CustomKeyStore {
+    /// Reads `NAME=VALUE` lines.
+    fn parse(text: &str) -> Option<Self> {
+        let value = |name: &str| {
+            text.lines()
+                .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+        };
+        Some(Self {
+            key_arn: value("key")?,
+            alias: value("alias")?,
+            key_store_id: value("key_store")?,
+            cluster_id: value("cluster")?,
+        })
+    }
+}
+
+fn serve(program: &Path, address: SocketAddr, folder: &Path) -> Result<Server, PeerError> {
+    let mut command = Command::new(program);
+    command
+        .args(["serve", "--listen", &address.to_string(), "--data-dir"])
+        .arg(folder.join("data"))
+        .arg("--credentials")
+        .arg(credentials_file(folder));
+    let mut server = Server::start(&command, &folder.join("log"))?;
+    server.wait_until(|| answers_ok(address, "/health"))?;
+    Ok(server)
+}
+
+fn credentials_file(folder: &Path) -> PathBuf {
+    folder.join("credentials.json")
+}
+
+/// The credentials file: the one test user, as the root of an account.
+fn root_credential() -> String {
+    format!(
+        r#"{{"credentials": [{{"accountId": "{ACCOUNT}", "accessKeyId": "{ACCESS_KEY}", "secretAccessKey": "{SECRET_KEY}"}}]}}"#
+    )
+}
