@@ -1,0 +1,81 @@
+//! The default CMM: asks one keyring, adds the signing key of signed suites.
+//!
+//! Source: `framework/default-cmm.md`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::MaterialsManager;
+use crate::crypto::{CryptoProvider, default_provider};
+use crate::error::{Error, Fault, Region, Result};
+use crate::keyring::Keyring;
+use crate::materials::{
+    DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
+};
+use crate::message::encryption_context::PUBLIC_KEY;
+
+/// A materials manager that asks its keyring for every message.
+pub struct DefaultCmm {
+    keyring: Arc<dyn Keyring>,
+    provider: Arc<dyn CryptoProvider>,
+}
+
+impl DefaultCmm {
+    /// A manager over `keyring` with the default cryptographic provider.
+    #[must_use]
+    pub fn new(keyring: Arc<dyn Keyring>) -> Self {
+        Self::with_provider(keyring, default_provider())
+    }
+
+    /// A manager over `keyring` with a chosen provider.
+    #[must_use]
+    pub fn with_provider(keyring: Arc<dyn Keyring>, provider: Arc<dyn CryptoProvider>) -> Self {
+        Self { keyring, provider }
+    }
+}
+
+#[async_trait]
+impl MaterialsManager for DefaultCmm {
+    async fn encryption_materials(
+        &self,
+        request: &EncryptionRequest,
+    ) -> Result<EncryptionMaterials> {
+        let mut materials = EncryptionMaterials::new(request, self.provider.clone())?;
+        if let Some(algorithm) = materials.suite().signature() {
+            let key = self.provider.signing_key(algorithm)?;
+            let public_key = BASE64_STANDARD.encode(key.public_key()?);
+            materials.set_signing_key(key, public_key)?;
+        }
+        self.keyring.on_encrypt(&mut materials).await?;
+        Ok(materials)
+    }
+
+    async fn decryption_materials(
+        &self,
+        request: &DecryptionRequest,
+    ) -> Result<DecryptionMaterials> {
+        let mut materials = DecryptionMaterials::new(request, self.provider.clone());
+        if let Some(point) = verification_key(request)? {
+            materials.set_verification_key(point);
+        }
+        self.keyring.on_decrypt(&mut materials, request.encrypted_data_keys()).await?;
+        Ok(materials)
+    }
+}
+
+/// The verification key in the encryption context of a signed message; an unsigned one has none.
+fn verification_key(request: &DecryptionRequest) -> Result<Option<Vec<u8>>> {
+    let malformed = || Error::Malformed { region: Region::Header, fault: Fault::VerificationKey };
+    match (request.suite().signature(), request.encryption_context().get(PUBLIC_KEY)) {
+        (None, None) => Ok(None),
+        (Some(_), Some(text)) => BASE64_STANDARD.decode(text).map(Some).map_err(|_| malformed()),
+        //= framework/default-cmm.md#decrypt-materials
+        //# If the algorithm suite does not contain a signing algorithm,
+        //# but the encryption context includes the reserved `aws-crypto-public-key` key,
+        //# the operation MUST fail without returning any decryption materials.
+        _ => Err(malformed()),
+    }
+}

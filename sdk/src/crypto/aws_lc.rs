@@ -1,0 +1,220 @@
+//! The default provider: AWS-LC, through `aws-lc-rs`.
+
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
+    ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    EcdsaVerificationAlgorithm, KeyPair, UnparsedPublicKey,
+};
+use aws_lc_rs::{digest, hkdf, rand};
+use zeroize::Zeroize;
+
+use super::{
+    AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
+};
+use crate::error::{Error, Result};
+use crate::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm, TAG_BYTES};
+use crate::secret::SecretBytes;
+
+/// The provider.
+#[must_use]
+pub fn provider() -> Arc<dyn CryptoProvider> {
+    Arc::new(AwsLc)
+}
+
+#[derive(Debug)]
+struct AwsLc;
+
+/// The error for an operation of the library that gives no reason.
+fn failed<E>(operation: &'static str) -> impl Fn(E) -> Error {
+    move |_| Error::Provider { operation }
+}
+
+impl CryptoProvider for AwsLc {
+    fn name(&self) -> &'static str {
+        "aws-lc"
+    }
+
+    fn fill_random(&self, out: &mut [u8]) -> Result<()> {
+        rand::fill(out).map_err(failed("random bytes"))
+    }
+
+    fn aead_key(&self, algorithm: AeadAlgorithm, key: &SecretBytes) -> Result<Box<dyn AeadKey>> {
+        let algorithm = match algorithm {
+            AeadAlgorithm::Aes128Gcm => &aead::AES_128_GCM,
+            AeadAlgorithm::Aes192Gcm => &aead::AES_192_GCM,
+            AeadAlgorithm::Aes256Gcm => &aead::AES_256_GCM,
+        };
+        let key = UnboundKey::new(algorithm, key.expose()).map_err(failed("AES-GCM key"))?;
+        Ok(Box::new(GcmKey(LessSafeKey::new(key))))
+    }
+
+    fn hkdf(
+        &self,
+        hash: HashAlgorithm,
+        salt: &[u8],
+        secret: &SecretBytes,
+        info: &[&[u8]],
+        length: usize,
+    ) -> Result<SecretBytes> {
+        let algorithm = match hash {
+            HashAlgorithm::Sha256 => hkdf::HKDF_SHA256,
+            HashAlgorithm::Sha384 => hkdf::HKDF_SHA384,
+            HashAlgorithm::Sha512 => hkdf::HKDF_SHA512,
+        };
+        let prk = hkdf::Salt::new(algorithm, salt).extract(secret.expose());
+        let okm = prk.expand(info, OkmLength(length)).map_err(failed("HKDF"))?;
+        SecretBytes::fill_with(length, |out| okm.fill(out).map_err(failed("HKDF")))
+    }
+
+    fn digest(&self, hash: HashAlgorithm) -> Box<dyn RunningDigest> {
+        Box::new(Sha2(digest::Context::new(digest_algorithm(hash))))
+    }
+
+    fn signing_key(&self, algorithm: SignatureAlgorithm) -> Result<Box<dyn SigningKey>> {
+        let pair = EcdsaKeyPair::generate(signing(algorithm)).map_err(failed("signing key"))?;
+        Ok(Box::new(EcdsaKey { pair, hash: algorithm.hash() }))
+    }
+
+    fn verify_digest(
+        &self,
+        algorithm: SignatureAlgorithm,
+        public_key: &[u8],
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), SignatureMismatch> {
+        let digest = digest::Digest::import_less_safe(digest, digest_algorithm(algorithm.hash()))
+            .map_err(|_| SignatureMismatch)?;
+        UnparsedPublicKey::new(verification(algorithm), public_key)
+            .verify_digest(&digest, signature)
+            .map_err(|_| SignatureMismatch)
+    }
+}
+
+fn digest_algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
+    match hash {
+        HashAlgorithm::Sha256 => &digest::SHA256,
+        HashAlgorithm::Sha384 => &digest::SHA384,
+        HashAlgorithm::Sha512 => &digest::SHA512,
+    }
+}
+
+fn signing(algorithm: SignatureAlgorithm) -> &'static EcdsaSigningAlgorithm {
+    match algorithm {
+        SignatureAlgorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
+        SignatureAlgorithm::EcdsaP384Sha384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
+    }
+}
+
+fn verification(algorithm: SignatureAlgorithm) -> &'static EcdsaVerificationAlgorithm {
+    match algorithm {
+        SignatureAlgorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
+        SignatureAlgorithm::EcdsaP384Sha384 => &ECDSA_P384_SHA384_ASN1,
+    }
+}
+
+/// The length of HKDF's output as the library wants it: a type.
+struct OkmLength(usize);
+
+impl hkdf::KeyType for OkmLength {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// The library wipes its key schedule when this is dropped.
+struct GcmKey(LessSafeKey);
+
+impl AeadKey for GcmKey {
+    fn seal_in_place(&self, iv: &Iv, aad: &[u8], in_out: &mut [u8]) -> Result<Tag> {
+        let nonce = Nonce::assume_unique_for_key(*iv);
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(nonce, Aad::from(aad), in_out)
+            .map_err(failed("AES-GCM sealing"))?;
+        tag.as_ref().try_into().map_err(failed("AES-GCM sealing"))
+    }
+
+    fn seal_into(
+        &self,
+        iv: &Iv,
+        aad: &[u8],
+        plaintext: &[u8],
+        ciphertext: &mut [u8],
+    ) -> Result<Tag> {
+        let nonce = Nonce::assume_unique_for_key(*iv);
+        let mut tag = [0; TAG_BYTES];
+        self.0
+            .seal_out_of_place_scatter(nonce, Aad::from(aad), plaintext, ciphertext, &[], &mut tag)
+            .map_err(failed("AES-GCM sealing"))?;
+        Ok(tag)
+    }
+
+    fn open_in_place(
+        &self,
+        iv: &Iv,
+        aad: &[u8],
+        in_out: &mut [u8],
+        tag: &Tag,
+    ) -> Result<(), TagMismatch> {
+        let nonce = Nonce::assume_unique_for_key(*iv);
+        let opened = self.0.open_in_place_separate_tag(nonce, Aad::from(aad), tag, in_out);
+        if opened.is_ok() {
+            return Ok(());
+        }
+        in_out.zeroize();
+        Err(TagMismatch)
+    }
+
+    fn open_into(
+        &self,
+        iv: &Iv,
+        aad: &[u8],
+        ciphertext: &[u8],
+        tag: &Tag,
+        plaintext: &mut [u8],
+    ) -> Result<(), TagMismatch> {
+        let nonce = Nonce::assume_unique_for_key(*iv);
+        let opened = self.0.open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, plaintext);
+        if opened.is_ok() {
+            return Ok(());
+        }
+        plaintext.zeroize();
+        Err(TagMismatch)
+    }
+}
+
+struct Sha2(digest::Context);
+
+impl RunningDigest for Sha2 {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self: Box<Self>) -> Vec<u8> {
+        self.0.finish().as_ref().to_vec()
+    }
+}
+
+struct EcdsaKey {
+    pair: EcdsaKeyPair,
+    hash: HashAlgorithm,
+}
+
+impl SigningKey for EcdsaKey {
+    fn public_key(&self) -> Result<Vec<u8>> {
+        let point: EcPublicKeyCompressedBin<'_> =
+            self.pair.public_key().as_be_bytes().map_err(failed("public key"))?;
+        Ok(point.as_ref().to_vec())
+    }
+
+    fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>> {
+        let digest = digest::Digest::import_less_safe(digest, digest_algorithm(self.hash))
+            .map_err(failed("ECDSA signing"))?;
+        let signature = self.pair.sign_digest(&digest).map_err(failed("ECDSA signing"))?;
+        Ok(signature.as_ref().to_vec())
+    }
+}

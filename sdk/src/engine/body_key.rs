@@ -1,0 +1,93 @@
+//! The key of one message's header tag and body.
+
+use crate::crypto::{AeadKey, CryptoProvider, Iv, Tag, TagMismatch};
+use crate::error::{Error, Region, Result};
+use crate::message::frame::{BodyAad, FrameNumber, Kind, Prefix};
+use crate::message::header::{Authentication, MessageId};
+use crate::message::suite::{AlgorithmSuite, IV_BYTES};
+use crate::secret::SecretBytes;
+
+/// The IV that ends the header; frames are numbered from 1, so no frame has it.
+const HEADER_IV: Iv = [0; IV_BYTES];
+
+/// The cipher key of one message, which knows how frames are bound to their place in it.
+pub(crate) struct BodyKey {
+    aead: Box<dyn AeadKey>,
+    message_id: MessageId,
+}
+
+impl BodyKey {
+    pub(crate) fn new(
+        provider: &dyn CryptoProvider,
+        suite: AlgorithmSuite,
+        message_id: MessageId,
+        cipher_key: &SecretBytes,
+    ) -> Result<Self> {
+        Ok(Self { aead: provider.aead_key(suite.aead(), cipher_key)?, message_id })
+    }
+
+    /// The end of a header whose authenticated data is `aad`. Called once for each message.
+    pub(crate) fn authenticate_header(&self, aad: &[u8]) -> Result<Authentication> {
+        let tag = self.aead.seal_in_place(&HEADER_IV, aad, &mut [])?;
+        Ok(Authentication { iv: HEADER_IV, tag })
+    }
+
+    pub(crate) fn verify_header(&self, aad: &[u8], end: &Authentication) -> Result<()> {
+        let mismatch = |_: TagMismatch| Error::TagMismatch { region: Region::HeaderTag };
+        self.aead.open_in_place(&end.iv, aad, &mut [], &end.tag).map_err(mismatch)
+    }
+
+    /// Encrypts the content of frame `number` in place. Once for each number: it makes the IV.
+    pub(crate) fn seal_in_place(
+        &self,
+        kind: Kind,
+        number: FrameNumber,
+        content: &mut [u8],
+    ) -> Result<Tag> {
+        let aad = BodyAad::new(&self.message_id, kind, number, content.len() as u64);
+        self.aead.seal_in_place(&number.iv(), aad.as_bytes(), content)
+    }
+
+    /// As [`seal_in_place`](Self::seal_in_place), from one buffer into another of the same length.
+    pub(crate) fn seal_into(
+        &self,
+        kind: Kind,
+        number: FrameNumber,
+        plaintext: &[u8],
+        content: &mut [u8],
+    ) -> Result<Tag> {
+        let aad = BodyAad::new(&self.message_id, kind, number, content.len() as u64);
+        self.aead.seal_into(&number.iv(), aad.as_bytes(), plaintext, content)
+    }
+
+    /// Decrypts the content of the frame of `prefix` in place; zeros are left when its tag is wrong.
+    pub(crate) fn open_in_place(
+        &self,
+        prefix: &Prefix,
+        content: &mut [u8],
+        tag: &Tag,
+    ) -> Result<()> {
+        let aad = self.aad(prefix, content.len());
+        self.aead
+            .open_in_place(&prefix.iv, aad.as_bytes(), content, tag)
+            .map_err(|_| Error::TagMismatch { region: prefix.region() })
+    }
+
+    /// As [`open_in_place`](Self::open_in_place), from one buffer into another of the same length.
+    pub(crate) fn open_into(
+        &self,
+        prefix: &Prefix,
+        content: &[u8],
+        tag: &Tag,
+        plaintext: &mut [u8],
+    ) -> Result<()> {
+        let aad = self.aad(prefix, content.len());
+        self.aead
+            .open_into(&prefix.iv, aad.as_bytes(), content, tag, plaintext)
+            .map_err(|_| Error::TagMismatch { region: prefix.region() })
+    }
+
+    fn aad(&self, prefix: &Prefix, content_bytes: usize) -> BodyAad {
+        BodyAad::new(&self.message_id, prefix.kind, prefix.number, content_bytes as u64)
+    }
+}

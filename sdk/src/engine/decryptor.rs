@@ -1,0 +1,151 @@
+//! Reading one message from its start to its end, out of the caller's buffers.
+//!
+//! Source: `client-apis/decrypt.md#decrypt-the-message-body`.
+
+use super::{BodyKey, SignatureCheck};
+use crate::error::{Error, Result};
+use crate::message::footer::Footer;
+use crate::message::frame::{FrameNumber, Kind, Prefix};
+use crate::message::header::{Content, Header, Verified};
+use crate::message::suite::TAG_BYTES;
+
+/// Opens the frames of one message in their order, then checks its signature.
+pub struct Decryptor {
+    body_key: BodyKey,
+    content: Content,
+    due: Due,
+    signature_check: Option<SignatureCheck>,
+}
+
+/// What the next bytes of the message must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Frame(FrameNumber),
+    Footer,
+    Nothing,
+}
+
+impl Decryptor {
+    /// Reads the message that `header` begins.
+    #[must_use]
+    pub fn new(header: Header<Verified>) -> Self {
+        let content = header.content();
+        let Verified { body_key, signature_check, .. } = header.state;
+        Self { body_key, content, due: Due::Frame(FrameNumber::FIRST), signature_check }
+    }
+
+    /// Looks at the frame that begins with `bytes`: its kind, and how many bytes it takes.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] when `bytes` ends inside the frame's prefix; [`Error::Malformed`] when it is
+    /// not the frame that is due; [`Error::OutOfOrder`] after the final frame.
+    pub fn peek(&self, bytes: &[u8]) -> Result<Prefix> {
+        let Due::Frame(number) = self.due else {
+            return Err(Error::OutOfOrder("the final frame has been opened already"));
+        };
+        match self.content {
+            Content::Framed(frame_length) => Prefix::parse_framed(bytes, number, frame_length),
+            Content::SingleBlock => Prefix::parse_single_block(bytes),
+        }
+    }
+
+    /// Opens `frame` in place and returns its plaintext, which lies after the prefix.
+    ///
+    /// `frame` is exactly the frame, of the length that [`peek`](Self::peek) says. The plaintext of the
+    /// last frame of a signed message is not to be used before [`check_footer`](Self::check_footer).
+    ///
+    /// # Errors
+    /// As [`peek`](Self::peek); [`Error::TagMismatch`], and the content is zeroed then.
+    pub fn open_in_place<'a>(&mut self, frame: &'a mut [u8]) -> Result<&'a mut [u8]> {
+        let prefix = self.begin(frame)?;
+        let (_, rest) = frame
+            .split_at_mut_checked(prefix.kind.prefix_bytes())
+            .ok_or(Error::Truncated { region: prefix.region() })?;
+        let (content, tag) =
+            rest.split_last_chunk_mut().ok_or(Error::Truncated { region: prefix.region() })?;
+        self.body_key.open_in_place(&prefix, content, tag)?;
+        self.advance(&prefix)?;
+        Ok(content)
+    }
+
+    /// Opens `frame` into `plaintext`, which is as long as the frame's content.
+    ///
+    /// # Errors
+    /// As [`open_in_place`](Self::open_in_place); `plaintext` is zeroed then. [`Error::BufferSize`].
+    pub fn open_into(&mut self, frame: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        let prefix = self.begin(frame)?;
+        require_content_size(&prefix, plaintext)?;
+        let (content, tag) = content_and_tag(&prefix, frame)?;
+        self.body_key.open_into(&prefix, content, tag, plaintext)?;
+        self.advance(&prefix)
+    }
+
+    /// Checks what follows the last frame, and returns how many bytes it takes: a footer after a signed
+    /// message, nothing after another.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] when `bytes` ends inside the footer: with more bytes it may succeed;
+    /// [`Error::SignatureInvalid`]; [`Error::OutOfOrder`] before the last frame and when called again.
+    pub fn check_footer(&mut self, bytes: &[u8]) -> Result<usize> {
+        if self.due != Due::Footer {
+            return Err(Error::OutOfOrder("the footer is not due"));
+        }
+        if self.signature_check.is_none() {
+            self.due = Due::Nothing;
+            return Ok(0);
+        }
+        let footer = Footer::parse(bytes)?;
+        if let Some(check) = self.signature_check.take() {
+            check.finish(footer.signature)?;
+        }
+        self.due = Due::Nothing;
+        Ok(footer.length)
+    }
+
+    /// What `frame` is, which must be all of it; its bytes go into the signature as they are.
+    fn begin(&mut self, frame: &[u8]) -> Result<Prefix> {
+        let prefix = self.peek(frame)?;
+        require_frame_size(&prefix, frame)?;
+        if let Some(check) = &mut self.signature_check {
+            check.update(frame);
+        }
+        Ok(prefix)
+    }
+
+    fn advance(&mut self, opened: &Prefix) -> Result<()> {
+        self.due = match opened.kind {
+            Kind::Final | Kind::SingleBlock => Due::Footer,
+            Kind::Regular => Due::Frame(opened.number.next().ok_or(Error::OutOfOrder(
+                "the message has more frames than there are sequence numbers",
+            ))?),
+        };
+        Ok(())
+    }
+}
+
+/// Splits a frame after its prefix and before its tag.
+pub(super) fn content_and_tag<'a>(
+    prefix: &Prefix,
+    frame: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8; TAG_BYTES])> {
+    let truncated = || Error::Truncated { region: prefix.region() };
+    let (_, rest) = frame.split_at_checked(prefix.kind.prefix_bytes()).ok_or_else(truncated)?;
+    rest.split_last_chunk().ok_or_else(truncated)
+}
+
+pub(super) fn require_frame_size(prefix: &Prefix, frame: &[u8]) -> Result<()> {
+    let (needed, found) = (prefix.total_bytes(), frame.len() as u64);
+    match found.cmp(&needed) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(Error::Truncated { region: prefix.region() }),
+        std::cmp::Ordering::Greater => Err(Error::BufferSize { buffer: "frame", needed, found }),
+    }
+}
+
+pub(super) fn require_content_size(prefix: &Prefix, plaintext: &[u8]) -> Result<()> {
+    let (needed, found) = (prefix.content_bytes, plaintext.len() as u64);
+    if needed == found {
+        return Ok(());
+    }
+    Err(Error::BufferSize { buffer: "plaintext", needed, found })
+}

@@ -1,0 +1,226 @@
+//! The state of a streaming reader, apart from how bytes arrive: shared by the `std::io` and the
+//! `tokio` surfaces.
+
+use std::ops::Range;
+
+use zeroize::Zeroize;
+
+use super::Decryptor;
+use crate::error::{Error, Result};
+use crate::message::frame::{Kind, REGULAR_OVERHEAD_BYTES};
+use crate::message::header::{Content, Header, Verified};
+use crate::message::limits::SIGNATURE_BYTES_MAX;
+
+/// How much room is made at once, in bytes, beyond what is there already: a header that lies about its
+/// frame length costs as much memory as bytes arrive, at most doubled.
+const ROOM_BYTES_MIN: usize = 64 * 1024 + REGULAR_OVERHEAD_BYTES;
+
+/// What a [`Pull`] needs, or has.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Plaintext is ready.
+    Plaintext,
+    /// More bytes of the message are needed.
+    More,
+    /// The message is complete and its plaintext has been taken.
+    End,
+}
+
+/// Takes the body of a message in pieces of any size, and gives out authenticated plaintext.
+///
+/// The plaintext of the last frame is withheld until the end of the message has been verified: its
+/// signature, if it is signed, and that nothing follows.
+pub(crate) struct Pull {
+    decryptor: Decryptor,
+    /// Bytes of the message from the current frame on; the first `filled` are there.
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Length up to which the buffer must be filled before it is worth looking again.
+    wanted: usize,
+    at_end_of_input: bool,
+    /// Plaintext in `buffer` that may be given out.
+    ready: Range<usize>,
+    stage: Stage,
+    first_guess: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    /// Frames are due; the first `opened` bytes of the buffer are one that is done with.
+    Frames {
+        opened: usize,
+    },
+    /// The last frame is open and its plaintext withheld; the footer begins at `footer`.
+    Footer {
+        plaintext: Range<usize>,
+        footer: usize,
+    },
+    /// Nothing but the end of the input may come at `end`.
+    EndOfInput {
+        plaintext: Range<usize>,
+        end: usize,
+    },
+    Done,
+    /// An error was returned: nothing comes out any more.
+    Failed,
+}
+
+impl Pull {
+    /// Reads the body that follows `header`; `already` are bytes of it that came with the header.
+    pub(crate) fn new(header: Header<Verified>, already: Vec<u8>) -> Self {
+        let first_guess = match header.content() {
+            Content::Framed(length) => (length as usize).saturating_add(REGULAR_OVERHEAD_BYTES),
+            Content::SingleBlock => REGULAR_OVERHEAD_BYTES,
+        };
+        Self {
+            decryptor: Decryptor::new(header),
+            filled: already.len(),
+            buffer: already,
+            wanted: 0,
+            at_end_of_input: false,
+            ready: 0..0,
+            stage: Stage::Frames { opened: 0 },
+            first_guess,
+        }
+    }
+
+    /// Plaintext that is ready.
+    pub(crate) fn plaintext(&self) -> &[u8] {
+        self.buffer.get(self.ready.clone()).unwrap_or(&[])
+    }
+
+    /// Gives up the first `bytes` of the plaintext that is ready.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.ready.start = self.ready.start.saturating_add(bytes).min(self.ready.end);
+    }
+
+    /// Where the next bytes of the message go; never empty after [`Step::More`].
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        let growth = self.filled.max(ROOM_BYTES_MIN);
+        let until = self.wanted.min(self.filled.saturating_add(growth)).max(self.filled);
+        if self.buffer.len() < until {
+            self.buffer.resize(until, 0);
+        }
+        self.buffer.get_mut(self.filled..until).unwrap_or_default()
+    }
+
+    /// `bytes` of the message have been put into the room; none means the end of the input.
+    pub(crate) fn filled(&mut self, bytes: usize) {
+        self.filled = self.filled.saturating_add(bytes).min(self.buffer.len());
+        self.at_end_of_input |= bytes == 0;
+    }
+
+    /// Goes on as far as the bytes that are there allow.
+    pub(crate) fn step(&mut self) -> Result<Step> {
+        if !self.ready.is_empty() {
+            return Ok(Step::Plaintext);
+        }
+        if self.filled < self.wanted && !self.at_end_of_input {
+            return Ok(Step::More);
+        }
+        self.advance().inspect_err(|_| {
+            self.stage = Stage::Failed;
+            self.ready = 0..0;
+            self.buffer.zeroize();
+        })
+    }
+
+    fn advance(&mut self) -> Result<Step> {
+        loop {
+            match self.stage.clone() {
+                Stage::Frames { opened } => {
+                    self.discard(opened);
+                    self.stage = Stage::Frames { opened: 0 };
+                    match self.open_frame() {
+                        Err(error @ Error::Truncated { .. }) => return self.more_or(error),
+                        other => other?,
+                    }
+                    // An empty regular frame does not exist, but an empty final one does.
+                    if !self.ready.is_empty() {
+                        return Ok(Step::Plaintext);
+                    }
+                }
+                Stage::Footer { plaintext, footer } => {
+                    let bytes = self.buffer.get(footer..self.filled).unwrap_or(&[]);
+                    match self.decryptor.check_footer(bytes) {
+                        Err(error @ Error::Truncated { .. }) => {
+                            self.wanted = footer + 2 + SIGNATURE_BYTES_MAX;
+                            return self.more_or(error);
+                        }
+                        length => {
+                            let end = footer + length?;
+                            self.stage = Stage::EndOfInput { plaintext, end };
+                        }
+                    }
+                }
+                Stage::EndOfInput { plaintext, end } => {
+                    if self.filled > end {
+                        return Err(Error::TrailingBytes);
+                    }
+                    if !self.at_end_of_input {
+                        self.wanted = end + 1;
+                        return Ok(Step::More);
+                    }
+                    self.ready = plaintext;
+                    self.stage = Stage::Done;
+                    if !self.ready.is_empty() {
+                        return Ok(Step::Plaintext);
+                    }
+                }
+                Stage::Done => return Ok(Step::End),
+                Stage::Failed => {
+                    return Err(Error::OutOfOrder("the message has been refused already"));
+                }
+            }
+        }
+    }
+
+    /// Asks for more bytes, or, when there are none, returns the `error` that says what is missing.
+    fn more_or(&self, error: Error) -> Result<Step> {
+        if self.at_end_of_input { Err(error) } else { Ok(Step::More) }
+    }
+
+    /// Opens the frame at the start of the buffer.
+    ///
+    /// On [`Error::Truncated`] `wanted` says how many bytes it takes to try again.
+    fn open_frame(&mut self) -> Result<()> {
+        self.wanted = self.first_guess.max(self.filled.saturating_add(1));
+        let there = self.buffer.get_mut(..self.filled).unwrap_or_default();
+        let prefix = self.decryptor.peek(there)?;
+        let region = prefix.region();
+        let too_long = |_| Error::LimitExceeded {
+            quantity: "frame bytes",
+            value: prefix.total_bytes(),
+            max: usize::MAX as u64,
+        };
+        let frame_bytes = usize::try_from(prefix.total_bytes()).map_err(too_long)?;
+        self.wanted = frame_bytes;
+        let frame = there.get_mut(..frame_bytes).ok_or(Error::Truncated { region })?;
+        let content_bytes = self.decryptor.open_in_place(frame)?.len();
+        let start = prefix.kind.prefix_bytes();
+        let plaintext = start..start + content_bytes;
+        if prefix.kind == Kind::Regular {
+            self.ready = plaintext;
+            self.stage = Stage::Frames { opened: frame_bytes };
+            self.wanted = 0;
+        } else {
+            self.stage = Stage::Footer { plaintext, footer: frame_bytes };
+        }
+        Ok(())
+    }
+
+    /// Drops the first `bytes` of the buffer. What follows a regular frame is usually nothing.
+    fn discard(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.buffer.copy_within(bytes..self.filled, 0);
+            self.filled = self.filled.saturating_sub(bytes);
+        }
+    }
+}
+
+/// What has been given out has been wiped too, as far as the buffer still held it.
+impl Drop for Pull {
+    fn drop(&mut self) {
+        self.buffer.zeroize();
+    }
+}

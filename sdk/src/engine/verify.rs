@@ -1,0 +1,75 @@
+//! The step from an unverified header to a verified one: commitment, then tag.
+//!
+//! Source: `client-apis/decrypt.md#verify-the-header`.
+
+use subtle::ConstantTimeEq;
+
+use super::key_schedule::{self, MessageKeys};
+use super::{BodyKey, SignatureCheck};
+use crate::error::{Error, Fault, KeyringFault, Region, Result};
+use crate::materials::DecryptionMaterials;
+use crate::message::header::{Authentication, Header, Unverified, Verified, push_authentication};
+
+impl Header<Unverified> {
+    /// Checks the key commitment and the header tag with the materials of this message.
+    ///
+    /// # Errors
+    /// [`Error::CommitmentMismatch`] when the data key is not the one that the message commits to,
+    /// [`Error::TagMismatch`] in the header tag when anything in the header or in the reproduced
+    /// encryption context is not what the writer wrote, [`Error::Keyring`] when the materials have no
+    /// data key, [`Error::Malformed`] when the materials are another suite's.
+    pub fn verify(self, materials: DecryptionMaterials) -> Result<Header<Verified>> {
+        let mut fields = self.fields;
+        let malformed = |fault| Error::Malformed { region: Region::Header, fault };
+        if materials.suite() != fields.suite {
+            let (suite, version) = (materials.suite(), fields.suite.version().byte());
+            return Err(malformed(Fault::SuiteOfOtherVersion { suite, version }));
+        }
+        let data_key = materials.data_key().ok_or(KeyringFault::DataKeyState("missing"))?;
+        let provider = materials.provider();
+        let keys = key_schedule::derive(&**provider, fields.suite, &fields.message_id, data_key)?;
+        check_commitment(&keys, fields.commitment.as_ref())?;
+
+        let body_key =
+            BodyKey::new(&**provider, fields.suite, fields.message_id, &keys.cipher_key)?;
+        let Unverified { body, authentication } = self.state;
+        let header = whole_header(&body, fields.suite.version(), authentication);
+        let mut aad = body;
+        aad.extend_from_slice(&materials.required_context().serialize()?);
+        body_key.verify_header(&aad, &authentication)?;
+
+        let signature_check = match (fields.suite.signature(), materials.verification_key()) {
+            (None, None) => None,
+            (Some(algorithm), Some(point)) => {
+                let mut check = SignatureCheck::new(provider.clone(), algorithm, point.to_vec());
+                check.update(&header);
+                Some(check)
+            }
+            _ => return Err(malformed(Fault::VerificationKey)),
+        };
+        fields.encryption_context = materials.encryption_context().clone();
+        let state = Verified { body_key, length: header.len(), signature_check };
+        Ok(Header { fields, state })
+    }
+}
+
+/// Compares the commitment of the data key with the header's, in constant time.
+fn check_commitment(keys: &MessageKeys, claimed: Option<&[u8; 32]>) -> Result<()> {
+    //= client-apis/decrypt.md#get-the-decryption-materials
+    //# The derived commit key MUST equal the commit key stored in the message header.
+    match (&keys.commitment, claimed) {
+        (None, None) => Ok(()),
+        (Some(derived), Some(claimed)) if bool::from(derived.ct_eq(claimed)) => Ok(()),
+        _ => Err(Error::CommitmentMismatch),
+    }
+}
+
+fn whole_header(
+    body: &[u8],
+    version: crate::message::suite::MessageVersion,
+    end: Authentication,
+) -> Vec<u8> {
+    let mut header = body.to_vec();
+    push_authentication(&mut header, version, end);
+    header
+}

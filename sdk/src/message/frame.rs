@@ -1,0 +1,296 @@
+//! Frames and the single block: layout, and the data that authenticates their place.
+//!
+//! ```text
+//! regular frame:            number(4) iv(12)           content(F) tag(16)
+//! final frame:    FFFFFFFF  number(4) iv(12) length(4) content    tag(16)
+//! single block:                       iv(12) length(8) content    tag(16)
+//! ```
+//! Source: `data-format/message-body.md`, `data-format/message-body-aad.md`.
+
+use std::num::NonZeroU32;
+
+use super::codec::Reader;
+use super::header::MessageId;
+use super::limits::{SINGLE_BLOCK_BYTES_MAX, within};
+use super::suite::{IV_BYTES, TAG_BYTES};
+use crate::error::{Error, Fault, Region, Result};
+
+/// Bytes of a regular frame before its content.
+pub const REGULAR_PREFIX_BYTES: usize = 4 + IV_BYTES;
+/// Bytes that a regular frame takes beyond its content.
+pub const REGULAR_OVERHEAD_BYTES: usize = REGULAR_PREFIX_BYTES + TAG_BYTES;
+/// Bytes of the final frame before its content.
+pub const FINAL_PREFIX_BYTES: usize = 4 + 4 + IV_BYTES + 4;
+/// Bytes that the final frame takes beyond its content.
+pub const FINAL_OVERHEAD_BYTES: usize = FINAL_PREFIX_BYTES + TAG_BYTES;
+/// Bytes of a single block before its content.
+pub const SINGLE_BLOCK_PREFIX_BYTES: usize = IV_BYTES + 8;
+
+/// What stands before the sequence number of the final frame.
+const FINAL_MARK: u32 = u32::MAX;
+
+/// The sequence number of a frame, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FrameNumber(NonZeroU32);
+
+impl FrameNumber {
+    /// The number of the first frame.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+    /// The last number there is. It can only be a final frame's: as a regular frame's it would read
+    /// as the mark of the final frame.
+    pub const LAST: Self = Self(NonZeroU32::MAX);
+
+    /// The frame number `number`; `None` for zero, which no frame bears.
+    #[must_use]
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The next number; `None` after [`LAST`](Self::LAST).
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+
+    /// The IV that writers use: the number, padded with zeros on the left.
+    #[must_use]
+    pub fn iv(self) -> [u8; IV_BYTES] {
+        let mut iv = [0; IV_BYTES];
+        if let Some(low) = iv.last_chunk_mut::<4>() {
+            *low = self.get().to_be_bytes();
+        }
+        iv
+    }
+}
+
+/// The three kinds of content, which their authenticated data tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A frame of exactly the frame length, not the last.
+    Regular,
+    /// The last frame, of at most the frame length.
+    Final,
+    /// The only block of an unframed message.
+    SingleBlock,
+}
+
+impl Kind {
+    /// Bytes before the content.
+    #[must_use]
+    pub fn prefix_bytes(self) -> usize {
+        match self {
+            Self::Regular => REGULAR_PREFIX_BYTES,
+            Self::Final => FINAL_PREFIX_BYTES,
+            Self::SingleBlock => SINGLE_BLOCK_PREFIX_BYTES,
+        }
+    }
+
+    /// The region that an error about frame `number` names.
+    #[must_use]
+    pub fn region(self, number: FrameNumber) -> Region {
+        match self {
+            Self::Regular => Region::Frame(number.get()),
+            Self::Final => Region::FinalFrame(number.get()),
+            Self::SingleBlock => Region::SingleBlock,
+        }
+    }
+
+    /// The text in the authenticated data.
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Regular => b"AWSKMSEncryptionClient Frame",
+            Self::Final => b"AWSKMSEncryptionClient Final Frame",
+            Self::SingleBlock => b"AWSKMSEncryptionClient Single Block",
+        }
+    }
+}
+
+/// The fields that stand before a frame's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// Which kind of frame.
+    pub kind: Kind,
+    /// Its number; 1 for a single block.
+    pub number: FrameNumber,
+    /// Its IV. Today's writers use the number, early ones used random bytes.
+    pub iv: [u8; IV_BYTES],
+    /// Bytes of its content.
+    pub content_bytes: u64,
+}
+
+impl Prefix {
+    /// Reads the prefix of the frame that should be number `due`, with frames of `frame_length` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] when `bytes` ends inside the prefix, [`Error::Malformed`] when it is
+    /// another frame or its content is longer than a frame.
+    pub fn parse_framed(bytes: &[u8], due: FrameNumber, frame_length: u32) -> Result<Self> {
+        let mut reader = Reader::new(bytes, Kind::Regular.region(due));
+        let mark = reader.u32()?;
+        if mark != FINAL_MARK {
+            require_number(&reader, due, mark)?;
+            let iv = reader.array()?;
+            let content_bytes = u64::from(frame_length);
+            return Ok(Self { kind: Kind::Regular, number: due, iv, content_bytes });
+        }
+        reader.enter(Kind::Final.region(due));
+        let number = reader.u32()?;
+        require_number(&reader, due, number)?;
+        let iv = reader.array()?;
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# this operation MUST ensure that the length of the encrypted content field is
+        //# less than or equal to the frame length deserialized in the message header.
+        let content_bytes = u64::from(reader.u32()?);
+        if content_bytes > u64::from(frame_length) {
+            return Err(reader.fault(Fault::ContentLength(content_bytes)));
+        }
+        Ok(Self { kind: Kind::Final, number: due, iv, content_bytes })
+    }
+
+    /// Reads the prefix of a single block.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`]; [`Error::LimitExceeded`] above [`SINGLE_BLOCK_BYTES_MAX`].
+    pub fn parse_single_block(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, Region::SingleBlock);
+        let iv = reader.array()?;
+        let content_bytes = reader.u64()?;
+        within("single-block content bytes", content_bytes, SINGLE_BLOCK_BYTES_MAX)?;
+        Ok(Self { kind: Kind::SingleBlock, number: FrameNumber::FIRST, iv, content_bytes })
+    }
+
+    /// Bytes of the whole frame: prefix, content, tag.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        let around = self.kind.prefix_bytes().saturating_add(TAG_BYTES);
+        self.content_bytes.saturating_add(around as u64)
+    }
+
+    /// The region that an error about this frame names.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        self.kind.region(self.number)
+    }
+}
+
+fn require_number(reader: &Reader<'_>, due: FrameNumber, found: u32) -> Result<()> {
+    if found == due.get() {
+        return Ok(());
+    }
+    Err(reader.fault(Fault::SequenceNumber { expected: due.get(), found }))
+}
+
+/// Writes the prefix of frame `number` over the first bytes of `frame`.
+///
+/// # Errors
+/// [`Error::BufferSize`] when `frame` is shorter than the prefix or the content is longer than four
+/// bytes can say.
+pub(crate) fn write_prefix(
+    frame: &mut [u8],
+    kind: Kind,
+    number: FrameNumber,
+    content_bytes: usize,
+) -> Result<()> {
+    let (needed, found) = (kind.prefix_bytes() as u64, frame.len() as u64);
+    let too_small = || Error::BufferSize { buffer: "frame", needed, found };
+    let number_bytes = number.get().to_be_bytes();
+    if kind == Kind::Regular {
+        let (at_number, rest) = frame.split_first_chunk_mut::<4>().ok_or_else(too_small)?;
+        *at_number = number_bytes;
+        *rest.first_chunk_mut::<IV_BYTES>().ok_or_else(too_small)? = number.iv();
+        return Ok(());
+    }
+    let length = u32::try_from(content_bytes).map_err(|_| too_small())?;
+    let (at_mark, rest) = frame.split_first_chunk_mut::<4>().ok_or_else(too_small)?;
+    *at_mark = FINAL_MARK.to_be_bytes();
+    let (at_number, rest) = rest.split_first_chunk_mut::<4>().ok_or_else(too_small)?;
+    *at_number = number_bytes;
+    let (at_iv, rest) = rest.split_first_chunk_mut::<IV_BYTES>().ok_or_else(too_small)?;
+    *at_iv = number.iv();
+    *rest.first_chunk_mut::<4>().ok_or_else(too_small)? = length.to_be_bytes();
+    Ok(())
+}
+
+/// Longest [`BodyAad`]: id(32), label(35), number(4), length(8).
+const BODY_AAD_BYTES_MAX: usize = 32 + 35 + 4 + 8;
+
+/// The additional authenticated data of one frame, on the stack: no allocation for each frame.
+pub(crate) struct BodyAad {
+    bytes: [u8; BODY_AAD_BYTES_MAX],
+    length: usize,
+}
+
+impl BodyAad {
+    /// The data that binds content of `content_bytes` to its place in its message.
+    pub(crate) fn new(
+        message_id: &MessageId,
+        kind: Kind,
+        number: FrameNumber,
+        content_bytes: u64,
+    ) -> Self {
+        let mut aad = Self { bytes: [0; BODY_AAD_BYTES_MAX], length: 0 };
+        aad.push(message_id.as_bytes());
+        aad.push(kind.label());
+        aad.push(&number.get().to_be_bytes());
+        aad.push(&content_bytes.to_be_bytes());
+        aad
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.split_at_checked(self.length).map_or(&[], |(used, _)| used)
+    }
+
+    /// Appends `part`; the sizes of the four parts are fixed and add up to the array's size.
+    fn push(&mut self, part: &[u8]) {
+        let end = self.length.saturating_add(part.len());
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            room.copy_from_slice(part);
+            self.length = end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::suite::MessageVersion;
+    use super::*;
+
+    #[test]
+    fn the_longest_authenticated_data_fits() {
+        let id = MessageId::fill_with(MessageVersion::V2, |id| {
+            id.fill(1);
+            Ok(())
+        })
+        .unwrap();
+        let aad = BodyAad::new(&id, Kind::SingleBlock, FrameNumber::LAST, u64::MAX);
+        assert_eq!(aad.as_bytes().len(), BODY_AAD_BYTES_MAX);
+        assert!(aad.as_bytes().ends_with(&[0xff; 12]));
+    }
+
+    #[test]
+    fn prefixes_round_trip() {
+        for (kind, content) in [(Kind::Regular, 7), (Kind::Final, 0), (Kind::Final, 7)] {
+            let mut frame = [0; FINAL_PREFIX_BYTES];
+            let number = FrameNumber::new(3).unwrap();
+            write_prefix(&mut frame, kind, number, content).unwrap();
+            let prefix = Prefix::parse_framed(&frame, number, 7).unwrap();
+            assert_eq!((prefix.kind, prefix.content_bytes), (kind, content as u64));
+            assert_eq!(prefix.iv, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]);
+        }
+    }
+
+    #[test]
+    fn a_final_frame_of_the_frame_length_is_read_and_a_longer_one_refused() {
+        let mut frame = [0; FINAL_PREFIX_BYTES];
+        write_prefix(&mut frame, Kind::Final, FrameNumber::FIRST, 8).unwrap();
+        assert!(Prefix::parse_framed(&frame, FrameNumber::FIRST, 8).is_ok());
+        let error = Prefix::parse_framed(&frame, FrameNumber::FIRST, 7).unwrap_err();
+        assert_eq!(error.region(), Some(Region::FinalFrame(1)));
+    }
+}

@@ -1,0 +1,129 @@
+//! Whole messages as byte slices.
+//!
+//! Nothing is released before everything has been verified.
+
+use crate::cmm::MaterialsManager;
+use crate::engine::{Decryptor, Encryptor};
+use crate::error::{Error, Result};
+use crate::materials::{
+    DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
+};
+use crate::message::encryption_context::EncryptionContext;
+use crate::message::frame::{FINAL_OVERHEAD_BYTES, Kind, REGULAR_OVERHEAD_BYTES};
+use crate::message::header::{Header, Parsed};
+use crate::message::suite::AlgorithmSuite;
+use crate::options::{DecryptOptions, EncryptOptions};
+
+/// A message that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The plaintext.
+    pub plaintext: Vec<u8>,
+    /// The authenticated encryption context.
+    pub encryption_context: EncryptionContext,
+    /// The suite of the message.
+    pub suite: AlgorithmSuite,
+}
+
+/// Encrypts `plaintext` into one message.
+///
+/// # Errors
+/// What the materials manager returns, and as [`Encryptor`].
+pub async fn encrypt(
+    plaintext: &[u8],
+    manager: &dyn MaterialsManager,
+    request: &EncryptionRequest,
+    options: &EncryptOptions,
+) -> Result<Vec<u8>> {
+    seal(plaintext, manager.encryption_materials(request).await?, options)
+}
+
+/// Encrypts `plaintext` into one message with materials that are at hand.
+///
+/// # Errors
+/// As [`Encryptor`].
+pub fn seal(
+    plaintext: &[u8],
+    materials: EncryptionMaterials,
+    options: &EncryptOptions,
+) -> Result<Vec<u8>> {
+    let mut encryptor = Encryptor::new(materials, options)?;
+    let frame_length = encryptor.frame_length();
+    // A plaintext of whole frames ends with a full final frame, as the specification recommends.
+    let regular = plaintext.len().saturating_sub(1) / frame_length;
+    let (whole, rest) =
+        plaintext.split_at_checked(regular * frame_length).unwrap_or((plaintext, &[]));
+
+    let mut message = encryptor.header().to_vec();
+    let overheads = regular * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES;
+    message.reserve(plaintext.len() + overheads + 128);
+    for content in whole.chunks_exact(frame_length) {
+        let frame = grow(&mut message, frame_length + REGULAR_OVERHEAD_BYTES);
+        encryptor.seal_frame_into(content, frame)?;
+    }
+    let frame = grow(&mut message, rest.len() + FINAL_OVERHEAD_BYTES);
+    encryptor.seal_final_frame_into(rest, frame)?;
+    message.extend_from_slice(&encryptor.finish()?);
+    Ok(message)
+}
+
+/// Decrypts one whole message.
+///
+/// # Errors
+/// Everything that can be wrong with a message; see [`Error::region`].
+pub async fn decrypt(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> Result<Opened> {
+    let parsed = Header::parse(message, &options.limits)?;
+    let request = DecryptionRequest::new(&parsed.header, options)?;
+    open(message, parsed, manager.decryption_materials(&request).await?)
+}
+
+/// Decrypts the whole `message` that begins with the header `parsed`, with materials that are at hand.
+///
+/// # Errors
+/// As [`decrypt`].
+pub fn open(message: &[u8], parsed: Parsed, materials: DecryptionMaterials) -> Result<Opened> {
+    let header = parsed.header.verify(materials)?;
+    let encryption_context = header.encryption_context().clone();
+    let suite = header.suite();
+    let mut decryptor = Decryptor::new(header);
+    let body = message.split_at_checked(parsed.length).map_or(&[][..], |(_, body)| body);
+    // Plaintext is shorter than its frames, so this never grows.
+    let mut plaintext = zeroize::Zeroizing::new(Vec::with_capacity(body.len()));
+    let footer = open_frames(&mut decryptor, body, &mut plaintext)?;
+    let footer_bytes = decryptor.check_footer(footer)?;
+    if footer.len() > footer_bytes {
+        return Err(Error::TrailingBytes);
+    }
+    Ok(Opened { plaintext: std::mem::take(&mut plaintext), encryption_context, suite })
+}
+
+/// Opens every frame of `body` and returns what follows the last.
+fn open_frames<'a>(
+    decryptor: &mut Decryptor,
+    mut body: &'a [u8],
+    plaintext: &mut Vec<u8>,
+) -> Result<&'a [u8]> {
+    loop {
+        let prefix = decryptor.peek(body)?;
+        let truncated = || Error::Truncated { region: prefix.region() };
+        let frame_bytes = usize::try_from(prefix.total_bytes()).map_err(|_| truncated())?;
+        let content_bytes = usize::try_from(prefix.content_bytes).map_err(|_| truncated())?;
+        let (frame, rest) = body.split_at_checked(frame_bytes).ok_or_else(truncated)?;
+        decryptor.open_into(frame, grow(plaintext, content_bytes))?;
+        body = rest;
+        if prefix.kind != Kind::Regular {
+            return Ok(body);
+        }
+    }
+}
+
+/// Appends `more` bytes to `buffer` and returns them.
+fn grow(buffer: &mut Vec<u8>, more: usize) -> &mut [u8] {
+    let start = buffer.len();
+    buffer.resize(start + more, 0);
+    buffer.split_at_mut(start).1
+}

@@ -1,0 +1,61 @@
+//! What callers choose about writing and reading messages.
+
+use crate::error::{Error, Result};
+use crate::message::encryption_context::EncryptionContext;
+use crate::message::limits::{FRAME_LENGTH_DEFAULT, Limits};
+use crate::message::suite::AlgorithmSuite;
+use crate::policy::CommitmentPolicy;
+
+/// How a message is laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptOptions {
+    /// Bytes of plaintext in each frame, at least 1. Readers hold one frame in memory, and random access
+    /// reads whole frames.
+    pub frame_length: u32,
+}
+
+impl Default for EncryptOptions {
+    fn default() -> Self {
+        Self { frame_length: FRAME_LENGTH_DEFAULT }
+    }
+}
+
+/// What a reader demands of a message.
+#[derive(Debug, Clone, Default)]
+pub struct DecryptOptions {
+    /// Which suites are accepted.
+    pub commitment_policy: CommitmentPolicy,
+    /// Bounds on the header, checked before it is authenticated.
+    pub limits: Limits,
+    /// Pairs that the message's header must have, with these values.
+    pub expected_context: EncryptionContext,
+    /// Pairs that the writer authenticated and may have left out of the header; those that the header
+    /// does have must be equal.
+    pub reproduced_context: EncryptionContext,
+    /// Whether signed messages are read at all.
+    pub signed_messages: SignedMessages,
+}
+
+/// Whether signed messages are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignedMessages {
+    /// Yes. A stream releases regular frames before the signature can be verified, and withholds the
+    /// final frame until it has been.
+    #[default]
+    Accept,
+    /// No: they are refused once the header is read. For streams whose consumer cannot take back what it
+    /// has done when the end turns out to be forged.
+    Refuse,
+}
+
+impl SignedMessages {
+    pub(crate) fn check(self, suite: AlgorithmSuite) -> Result<()> {
+        //= client-apis/decrypt.md#behavior
+        //# The ESDK MUST provide a configuration option that causes the decryption operation
+        //# to fail immediately after parsing the header if a signed algorithm suite is used.
+        match (self, suite.signature()) {
+            (Self::Refuse, Some(_)) => Err(Error::SignedSuiteRefused { suite }),
+            _ => Ok(()),
+        }
+    }
+}

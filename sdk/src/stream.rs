@@ -1,0 +1,265 @@
+//! Messages as `std::io` streams.
+//!
+//! Materials are got ahead of the stream, by an async call to a
+//! [`MaterialsManager`](crate::cmm::MaterialsManager); what happens here is work of the CPU and the I/O of
+//! the wrapped reader or writer, on any thread. One frame is held in memory.
+
+use std::io::{self, BufRead, Read, Write};
+
+use zeroize::Zeroize;
+
+use crate::engine::Encryptor;
+use crate::engine::pull::{Pull, Step};
+use crate::error::{Error, Result};
+use crate::materials::{DecryptionMaterials, DecryptionRequest, EncryptionMaterials};
+use crate::message::encryption_context::EncryptionContext;
+use crate::message::header::{Header, Parsed};
+use crate::message::limits::Limits;
+use crate::message::suite::AlgorithmSuite;
+use crate::options::{DecryptOptions, EncryptOptions};
+
+mod frame_buffer;
+
+pub(crate) use frame_buffer::FrameBuffer;
+
+/// Bytes read at first to find the header; headers are a few hundred.
+pub(crate) const HEADER_GUESS_BYTES: usize = 4096;
+
+/// Encrypts what is written to it into a message on `W`.
+///
+/// Only [`finish`](Self::finish) completes the message. Dropping the writer before leaves a truncated one,
+/// which every reader refuses.
+pub struct EncryptWriter<W: Write> {
+    inner: W,
+    encryptor: Encryptor,
+    frame: FrameBuffer,
+    failed: bool,
+}
+
+impl<W: Write> EncryptWriter<W> {
+    /// Begins a message on `inner`, and writes its header.
+    ///
+    /// # Errors
+    /// As [`Encryptor::new`]; [`Error::Io`].
+    pub fn new(
+        mut inner: W,
+        materials: EncryptionMaterials,
+        options: &EncryptOptions,
+    ) -> Result<Self> {
+        let encryptor = Encryptor::new(materials, options)?;
+        inner.write_all(encryptor.header()).map_err(Error::io("writing the header"))?;
+        let frame = FrameBuffer::new(encryptor.frame_length());
+        Ok(Self { inner, encryptor, frame, failed: false })
+    }
+
+    /// The header that has been written.
+    #[must_use]
+    pub fn header(&self) -> &[u8] {
+        self.encryptor.header()
+    }
+
+    /// Writes the final frame and the footer, flushes, and gives back the writer below.
+    ///
+    /// # Errors
+    /// As [`Encryptor::seal_final_frame`]; [`Error::Io`].
+    pub fn finish(mut self) -> Result<W> {
+        self.require_whole()?;
+        let sealed = self.frame.seal_final(&mut self.encryptor)?;
+        self.inner.write_all(sealed).map_err(Error::io("writing the final frame"))?;
+        let footer = self.encryptor.finish()?;
+        self.inner.write_all(&footer).map_err(Error::io("writing the footer"))?;
+        self.inner.flush().map_err(Error::io("flushing the message"))?;
+        Ok(self.inner)
+    }
+
+    /// Refuses to go on after a failed write: part of a frame may be lost.
+    fn require_whole(&self) -> Result<()> {
+        if self.failed {
+            return Err(Error::OutOfOrder("writing the message has failed already"));
+        }
+        Ok(())
+    }
+
+    fn write_frame(&mut self) -> Result<()> {
+        self.require_whole()?;
+        self.failed = true;
+        let sealed = self.frame.seal_regular(&mut self.encryptor)?;
+        self.inner.write_all(sealed).map_err(Error::io("writing a frame"))?;
+        self.frame.clear();
+        self.failed = false;
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for EncryptWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A full frame waits until more comes: it could be the final one.
+        if self.frame.is_full() && !bytes.is_empty() {
+            self.write_frame()?;
+        }
+        Ok(self.frame.fill(bytes))
+    }
+
+    /// Flushes the writer below; a frame that is not full stays here.
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// A message whose header has been read, waiting for its materials.
+///
+/// ```no_run
+/// # async fn example(manager: &dyn strongroom_sdk::cmm::MaterialsManager) -> strongroom_sdk::Result<()> {
+/// use strongroom_sdk::{options::DecryptOptions, stream::PendingReader};
+/// let file = std::fs::File::open("backup.esdk").map_err(|source| {
+///     strongroom_sdk::Error::Io { operation: "opening the message", source }
+/// })?;
+/// let pending = PendingReader::read_header(file, &DecryptOptions::default())?;
+/// let materials = manager.decryption_materials(pending.request()).await?;
+/// let plaintext = pending.verify(materials)?; // implements std::io::Read
+/// # Ok(()) }
+/// ```
+pub struct PendingReader<R> {
+    inner: R,
+    parsed: Parsed,
+    /// The header, and bytes of the body that came with it.
+    read: Vec<u8>,
+    request: DecryptionRequest,
+}
+
+impl<R: Read> PendingReader<R> {
+    /// Reads the header of the message in `inner`, and possibly a part of the body.
+    ///
+    /// # Errors
+    /// As [`Header::parse`] and [`DecryptionRequest::new`]; [`Error::Io`].
+    pub fn read_header(mut inner: R, options: &DecryptOptions) -> Result<Self> {
+        let mut search = HeaderSearch::default();
+        let parsed = loop {
+            let room = search.room(&options.limits);
+            let read = loop {
+                match inner.read(room) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    other => break other.map_err(Error::io("reading the header"))?,
+                }
+            };
+            if let Some(parsed) = search.filled(read, &options.limits)? {
+                break parsed;
+            }
+        };
+        let request = DecryptionRequest::new(&parsed.header, options)?;
+        Ok(Self { inner, parsed, read: search.into_bytes(), request })
+    }
+
+    /// What to ask the materials manager for.
+    #[must_use]
+    pub fn request(&self) -> &DecryptionRequest {
+        &self.request
+    }
+
+    /// The reader of the plaintext.
+    ///
+    /// # Errors
+    /// As [`Header::verify`].
+    pub fn verify(self, materials: DecryptionMaterials) -> Result<DecryptReader<R>> {
+        let Self { inner, parsed, mut read, .. } = self;
+        let header = parsed.header.verify(materials)?;
+        let body = read.split_off(parsed.length.min(read.len()));
+        let encryption_context = header.encryption_context().clone();
+        let suite = header.suite();
+        Ok(DecryptReader { inner, pull: Pull::new(header, body), encryption_context, suite })
+    }
+}
+
+/// Collects bytes until they hold a header: twice as many at each try, up to the limit.
+#[derive(Default)]
+pub(crate) struct HeaderSearch {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl HeaderSearch {
+    /// Where the next bytes go.
+    pub(crate) fn room(&mut self, limits: &Limits) -> &mut [u8] {
+        if self.filled == self.bytes.len() {
+            // One byte above the limit, so that a header that is too long is told from a short input.
+            let most = limits.header_bytes_max.saturating_add(1).max(self.filled + 1);
+            let target = (self.filled * 2).max(HEADER_GUESS_BYTES).min(most);
+            self.bytes.resize(target, 0);
+        }
+        self.bytes.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// `count` bytes have come; none means the end of the input.
+    pub(crate) fn filled(&mut self, count: usize, limits: &Limits) -> Result<Option<Parsed>> {
+        self.filled = self.filled.saturating_add(count).min(self.bytes.len());
+        let there = self.bytes.get(..self.filled).unwrap_or_default();
+        match Header::parse(there, limits) {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(Error::Truncated { .. }) if count > 0 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.filled);
+        self.bytes
+    }
+}
+
+/// Decrypts the message that it reads from `R`.
+///
+/// A frame's plaintext comes out when its tag has been verified; that of the last frame when the end of
+/// the message has: the signature of a signed message, and that nothing follows. So
+/// `read` returning 0 means that the message was whole, and every error that it was not.
+pub struct DecryptReader<R> {
+    inner: R,
+    pull: Pull,
+    encryption_context: EncryptionContext,
+    suite: AlgorithmSuite,
+}
+
+impl<R> DecryptReader<R> {
+    /// The authenticated encryption context.
+    #[must_use]
+    pub fn encryption_context(&self) -> &EncryptionContext {
+        &self.encryption_context
+    }
+
+    /// The suite of the message.
+    #[must_use]
+    pub fn suite(&self) -> AlgorithmSuite {
+        self.suite
+    }
+}
+
+impl<R: Read> Read for DecryptReader<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: Read> BufRead for DecryptReader<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.pull.step()? == Step::More {
+            match self.inner.read(self.pull.room()) {
+                Ok(count) => self.pull.filled(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.pull.plaintext())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.pull.consume(count);
+    }
+}
+
+/// What was written and not yet encrypted must not stay in memory.
+impl Drop for FrameBuffer {
+    fn drop(&mut self) {
+        self.bytes_mut().zeroize();
+    }
+}

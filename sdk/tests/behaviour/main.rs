@@ -1,0 +1,4 @@
+//! Behaviour of the SDK through its public API.
+
+mod fixtures;
+mod round_trip;

@@ -1,0 +1,171 @@
+//! What one surface writes, every surface reads.
+
+use std::io::{Cursor, Read, Write};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
+use strongroom_sdk::engine::{FrameOpener, SignatureStaysUnverified};
+use strongroom_sdk::message::suite::AlgorithmSuite;
+use strongroom_sdk::oneshot;
+use strongroom_sdk::options::EncryptOptions;
+use strongroom_sdk::range::RangeReader;
+use strongroom_sdk::stream::{EncryptWriter, PendingReader};
+use strongroom_sdk::tokio_stream::{AsyncDecryptReader, AsyncEncryptWriter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::fixtures::{self, wait};
+
+#[derive(Debug, Clone, Copy)]
+enum Writer {
+    OneShot,
+    Stream,
+    Tokio,
+}
+
+fn write(
+    writer: Writer,
+    plaintext: &[u8],
+    suite: AlgorithmSuite,
+    frame_length: u32,
+    piece: usize,
+) -> Vec<u8> {
+    let options = EncryptOptions { frame_length };
+    let manager = fixtures::manager();
+    let materials = wait(manager.encryption_materials(&fixtures::request(suite))).unwrap();
+    match writer {
+        Writer::OneShot => oneshot::seal(plaintext, materials, &options).unwrap(),
+        Writer::Stream => {
+            let mut writer = EncryptWriter::new(Vec::new(), materials, &options).unwrap();
+            plaintext.chunks(piece).for_each(|bytes| writer.write_all(bytes).unwrap());
+            writer.finish().unwrap()
+        }
+        Writer::Tokio => wait(async {
+            let mut writer = AsyncEncryptWriter::new(Vec::new(), materials, &options).unwrap();
+            for bytes in plaintext.chunks(piece) {
+                writer.write_all(bytes).await.unwrap();
+            }
+            writer.finish().await.unwrap()
+        }),
+    }
+}
+
+fn read_stream(message: &[u8], suite: AlgorithmSuite) -> Vec<u8> {
+    let pending = PendingReader::read_header(message, &fixtures::reading(suite)).unwrap();
+    let materials = wait(fixtures::manager().decryption_materials(pending.request())).unwrap();
+    let mut plaintext = Vec::new();
+    pending.verify(materials).unwrap().read_to_end(&mut plaintext).unwrap();
+    plaintext
+}
+
+fn read_tokio(message: &[u8], suite: AlgorithmSuite, piece: usize) -> Vec<u8> {
+    wait(async {
+        // A pipe of `piece` bytes makes every read a partial one.
+        let (mut near, far) = tokio::io::duplex(piece);
+        let writing = async {
+            near.write_all(message).await.unwrap();
+            drop(near);
+        };
+        let reading = async {
+            let manager = fixtures::manager();
+            let options = fixtures::reading(suite);
+            let mut reader = AsyncDecryptReader::open(far, &manager, &options).await.unwrap();
+            let mut plaintext = Vec::new();
+            reader.read_to_end(&mut plaintext).await.unwrap();
+            plaintext
+        };
+        tokio::join!(writing, reading).1
+    })
+}
+
+fn range_reader(message: &[u8]) -> RangeReader<&[u8]> {
+    let header = fixtures::verified(message);
+    let opener = FrameOpener::of_signed(header, SignatureStaysUnverified).unwrap();
+    RangeReader::new(message, Arc::new(opener)).unwrap()
+}
+
+fn suites() -> impl Strategy<Value = AlgorithmSuite> {
+    prop::sample::select(AlgorithmSuite::ALL.to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_surface_reads_what_every_surface_writes(
+        suite in suites(),
+        writer in prop::sample::select(vec![Writer::OneShot, Writer::Stream, Writer::Tokio]),
+        length in 0_usize..300,
+        frame_length in 1_u32..80,
+        piece in 1_usize..100,
+        a in 0_u64..300,
+        b in 0_u64..300,
+    ) {
+        let plaintext = fixtures::sample(length);
+        let message = write(writer, &plaintext, suite, frame_length, piece);
+
+        let options = fixtures::reading(suite);
+        let opened = wait(oneshot::decrypt(&message, &fixtures::manager(), &options)).unwrap();
+        prop_assert_eq!(&opened.plaintext, &plaintext);
+        prop_assert_eq!(opened.suite, suite);
+        prop_assert_eq!(opened.encryption_context.get("purpose"), Some("tests"));
+        prop_assert_eq!(&read_stream(&message, suite), &plaintext);
+        prop_assert_eq!(&read_tokio(&message, suite, piece), &plaintext);
+
+        let ranges = range_reader(&message);
+        prop_assert_eq!(ranges.map().plaintext_length(), length as u64);
+        let (a, b) = (a.min(length as u64), b.min(length as u64));
+        let range = a.min(b)..a.max(b);
+        let read = ranges.read(range.clone()).unwrap();
+        prop_assert_eq!(&read[..], &plaintext[range.start as usize..range.end as usize]);
+        prop_assert_eq!(&ranges.read(0..length as u64).unwrap()[..], &plaintext[..]);
+    }
+}
+
+#[test]
+fn each_provider_reads_what_the_other_writes() {
+    let providers = fixtures::providers();
+    let plaintext = fixtures::sample(1000);
+    for suite in AlgorithmSuite::ALL {
+        for (writer, reader) in providers.iter().flat_map(|w| providers.iter().map(move |r| (w, r)))
+        {
+            let writer = DefaultCmm::with_provider(fixtures::raw_keyring(), writer.clone());
+            let reader = DefaultCmm::with_provider(fixtures::raw_keyring(), reader.clone());
+            let options = EncryptOptions { frame_length: 100 };
+            let request = fixtures::request(suite);
+            let message = wait(oneshot::encrypt(&plaintext, &writer, &request, &options)).unwrap();
+            let opened =
+                wait(oneshot::decrypt(&message, &reader, &fixtures::reading(suite))).unwrap();
+            assert_eq!(opened.plaintext, plaintext, "{suite}");
+        }
+    }
+}
+
+#[test]
+fn the_map_of_a_plaintext_is_the_map_of_its_message() {
+    for length in [0, 1, 99, 100, 101, 200, 1000] {
+        let message = fixtures::encrypt(&fixtures::sample(length), fixtures::UNSIGNED, 100);
+        let header = fixtures::parse(&message).length as u64;
+        use strongroom_sdk::range::FrameMap;
+        let from_plaintext = FrameMap::from_plaintext_length(header, 100, length as u64).unwrap();
+        let from_message =
+            FrameMap::from_message_length(header, 100, message.len() as u64).unwrap();
+        assert_eq!(from_plaintext, from_message, "{length}");
+        assert_eq!(from_plaintext.message_length(), message.len() as u64);
+    }
+}
+
+#[test]
+fn an_unfinished_writer_leaves_a_message_that_is_refused() {
+    let materials =
+        wait(fixtures::manager().encryption_materials(&fixtures::request(fixtures::UNSIGNED)));
+    let mut out = Cursor::new(Vec::new());
+    let options = EncryptOptions { frame_length: 16 };
+    let mut writer = EncryptWriter::new(&mut out, materials.unwrap(), &options).unwrap();
+    writer.write_all(&[1; 48]).unwrap();
+    drop(writer);
+    let message = out.into_inner();
+    let options = fixtures::reading(fixtures::UNSIGNED);
+    let error = wait(oneshot::decrypt(&message, &fixtures::manager(), &options)).unwrap_err();
+    assert!(matches!(error, strongroom_sdk::Error::Truncated { .. }), "{error}");
+}
