@@ -2,19 +2,23 @@
 //!
 //! - [`beneath`]: opening names below one directory without ever leaving it; everything else here
 //!   stands on it.
-//! - [`roots`]: which directories and files an archive is made of, and what their entries are called.
+//! - `roots`: which directories and files an archive is made of, and what their entries are called.
 //! - `capture`, [`names`]: one object turned into an [`Entry`](crate::entry::Entry).
 //! - [`walk`], `frontier`: a tree in entry order, listed and examined by several threads.
 //! - [`exclude`]: patterns that leave entries out.
-//! - [`restore`]: entries turned back into objects.
+//! - `file`: the bytes of one file, holes known.
+//! - [`restore`], `attributes`: entries turned back into objects.
 //! - [`compare`]: two trees held against each other in every byte and attribute.
 
+mod attributes;
 pub mod beneath;
 mod capture;
+pub mod compare;
 pub mod exclude;
 mod file;
 mod frontier;
 pub mod names;
+pub mod restore;
 mod roots;
 pub mod walk;
 
