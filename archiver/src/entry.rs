@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 /// Paths order as snapshots store them: by parent directory (component-wise), then by name, so
 /// that the children of one directory stand together and a walker emits them in this order by
 /// listing a directory whole before it descends into the directory's subdirectories.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct EntryPath(Vec<u8>);
 
 /// Seconds and nanoseconds since the epoch, as the file system keeps them.

@@ -1,0 +1,7 @@
+//! Content-defined chunks: where they are cut and what they are called.
+
+mod cut;
+mod id;
+
+pub use self::cut::{Chunker, ChunkerKey, ChunkerParameters};
+pub use self::id::{ChunkHasher, IdKey};

@@ -1,0 +1,332 @@
+//! Everything that can go wrong with a location, with the object and the culprit named.
+
+use std::io;
+use std::path::PathBuf;
+
+use strongroom_sdk::kms::KmsError;
+
+use crate::id::ObjectId;
+use crate::store::ObjectName;
+
+/// What the library returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation on an archival location failed.
+///
+/// Trouble with single entries of a source or target is no `Error`: it is reported as
+/// [`Trouble`](crate::source::Trouble) and the operation goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL names no store that we know.
+    #[error("`{url}` names no store: {reason}")]
+    StoreUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The folder of a `file://` store cannot be used.
+    #[error("cannot open the folder {folder}: {source}")]
+    Folder {
+        /// Which one.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store refused, failed, or was out of reach.
+    #[error("cannot {operation} `{object}` in {store}: {source}")]
+    Store {
+        /// What was tried.
+        operation: StoreOperation,
+        /// On which object or prefix.
+        object: String,
+        /// In which store.
+        store: String,
+        /// What the client said, after its own retries.
+        source: Box<object_store::Error>,
+    },
+    /// The store does not do what every location needs.
+    #[error("the store failed the preflight at `{object}`: expected {expected}")]
+    Preflight {
+        /// The object that was tried with.
+        object: ObjectName,
+        /// What should have happened.
+        expected: &'static str,
+    },
+    /// There is no location at this place.
+    #[error("{store} is not an archival location: it has no `format` object")]
+    NotALocation {
+        /// The store's URL.
+        store: String,
+    },
+    /// There is a location at this place already.
+    #[error("{store} already is an archival location")]
+    LocationExists {
+        /// The store's URL.
+        store: String,
+    },
+    /// The location was made by a later version of this program.
+    #[error("{store} has format version {version}; this program reads version {supported}")]
+    FormatVersion {
+        /// The store's URL.
+        store: String,
+        /// What the location says.
+        version: u32,
+        /// What we know.
+        supported: u32,
+    },
+    /// An object that must be there is not.
+    #[error("`{object}` is missing")]
+    ObjectMissing {
+        /// Which one.
+        object: ObjectName,
+    },
+    /// An object is longer than anything that this program writes.
+    #[error("`{object}` has {bytes} bytes; at most {bytes_max} are possible")]
+    ObjectTooLong {
+        /// Which one.
+        object: ObjectName,
+        /// Its length.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// A key could not be had to write an object.
+    #[error("cannot encrypt `{object}`: {source}")]
+    Encrypt {
+        /// The object that was to be written.
+        object: ObjectName,
+        /// Which key, and what its service said.
+        source: Box<strongroom_sdk::Error>,
+    },
+    /// An object could not be opened: its key was refused, or it is damaged.
+    #[error("cannot decrypt `{object}`: {source}")]
+    Decrypt {
+        /// The object.
+        object: ObjectName,
+        /// Which key was refused, or which region of the message is damaged.
+        source: Box<strongroom_sdk::Error>,
+    },
+    /// An object is not what was written under its name.
+    #[error("`{object}` is damaged: {what}")]
+    Damaged {
+        /// The object.
+        object: ObjectName,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// A name that somebody else took; ids are random, so this is no accident.
+    #[error("`{object}` exists already, with other content")]
+    NameTaken {
+        /// The object.
+        object: ObjectName,
+    },
+    /// No snapshot has this id.
+    #[error("there is no snapshot {id}")]
+    SnapshotMissing {
+        /// The id or the beginning of one that was asked for.
+        id: String,
+    },
+    /// Several snapshots have ids that begin like this.
+    #[error("{count} snapshots have ids that begin with {prefix}")]
+    SnapshotAmbiguous {
+        /// What was asked for.
+        prefix: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// What was compressed does not decompress to what was read; nothing of it was stored.
+    #[error("a chunk did not survive compression, or memory is failing: nothing was committed")]
+    VerifyBeforeStore,
+    /// Compression failed.
+    #[error("compression failed: {source}")]
+    Compress {
+        /// What the library said.
+        source: io::Error,
+    },
+    /// The local cache cannot be used; deleting it is always safe.
+    #[error("cannot use the cache {path}: {source}")]
+    Cache {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A restore met something that concerns every file.
+    #[error("{reason}")]
+    Abandoned {
+        /// The error that it met, in words.
+        reason: String,
+        /// Who is at fault.
+        cause: Cause,
+    },
+    /// The caller asked to stop.
+    #[error("stopped before it was complete; nothing was committed")]
+    Stopped,
+    /// A part of the pipeline ended without saying why.
+    #[error("the {stage} stage ended early")]
+    StageLost {
+        /// Which one.
+        stage: &'static str,
+    },
+    /// A snapshot could not be committed because its session was declared dead.
+    #[error("snapshot {id} was fenced: its session had been declared dead")]
+    Fenced {
+        /// Which one.
+        id: ObjectId,
+    },
+}
+
+/// What was asked of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreOperation {
+    /// Open a client for it.
+    Connect,
+    /// Create an object.
+    Create,
+    /// Read an object or a part of it.
+    Read,
+    /// Ask for an object's length.
+    Inspect,
+    /// List a prefix.
+    List,
+    /// Remove an object.
+    Delete,
+}
+
+/// Who is at fault; what exit codes and hints are made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The caller asked for something that cannot be.
+    Request,
+    /// There is no location, or none that we can read.
+    Location,
+    /// No such snapshot.
+    Snapshot,
+    /// The store is out of reach or failing.
+    StoreUnreachable,
+    /// The store's bucket or folder does not exist.
+    StoreMissing,
+    /// The store refuses these credentials.
+    StoreDenied,
+    /// The KMS is out of reach.
+    KmsUnreachable,
+    /// The KMS refuses these credentials, or the key's policy does.
+    KeyDenied,
+    /// The key or alias does not exist.
+    KeyUnknown,
+    /// The key exists but cannot be used now: disabled, pending deletion, its key store apart.
+    KeyUnusable,
+    /// This key is not the one that the location was made with.
+    KeyWrong,
+    /// Stored data is damaged or missing.
+    Integrity,
+    /// The local machine: memory, disk, cache.
+    Local,
+    /// The caller stopped it.
+    Stopped,
+}
+
+impl std::fmt::Display for StoreOperation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect to",
+            Self::Create => "write",
+            Self::Read => "read",
+            Self::Inspect => "inspect",
+            Self::List => "list",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+impl Error {
+    /// The object of the location that the error is about, if it is about one.
+    #[must_use]
+    pub fn object(&self) -> Option<ObjectName> {
+        match self {
+            Self::Preflight { object, .. }
+            | Self::ObjectMissing { object }
+            | Self::ObjectTooLong { object, .. }
+            | Self::Encrypt { object, .. }
+            | Self::Decrypt { object, .. }
+            | Self::Damaged { object, .. }
+            | Self::NameTaken { object } => Some(*object),
+            Self::Store { object, .. } => ObjectName::parse(object),
+            _ => None,
+        }
+    }
+
+    /// Who is at fault.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::StoreUrl { .. } | Self::LocationExists { .. } => Cause::Request,
+            Self::SnapshotAmbiguous { .. } | Self::SnapshotMissing { .. } => Cause::Snapshot,
+            Self::Folder { source, .. } => folder_cause(source),
+            Self::Store { source, .. } => store_cause(source),
+            Self::Abandoned { cause, .. } => *cause,
+            Self::Preflight { .. } => Cause::StoreUnreachable,
+            Self::NotALocation { .. } | Self::FormatVersion { .. } => Cause::Location,
+            Self::Encrypt { source, .. } | Self::Decrypt { source, .. } => key_cause(source),
+            Self::ObjectMissing { .. }
+            | Self::ObjectTooLong { .. }
+            | Self::Damaged { .. }
+            | Self::NameTaken { .. } => Cause::Integrity,
+            Self::VerifyBeforeStore
+            | Self::Compress { .. }
+            | Self::Cache { .. }
+            | Self::StageLost { .. } => Cause::Local,
+            Self::Stopped | Self::Fenced { .. } => Cause::Stopped,
+        }
+    }
+}
+
+fn folder_cause(source: &io::Error) -> Cause {
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Cause::StoreMissing,
+        io::ErrorKind::PermissionDenied => Cause::StoreDenied,
+        _ => Cause::StoreUnreachable,
+    }
+}
+
+fn store_cause(source: &object_store::Error) -> Cause {
+    match source {
+        object_store::Error::NotFound { .. } => Cause::StoreMissing,
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => Cause::StoreDenied,
+        _ => Cause::StoreUnreachable,
+    }
+}
+
+/// A key that was refused is the key service's answer; without one, either the message is not for
+/// any key that we have, or it is damaged.
+fn key_cause(source: &strongroom_sdk::Error) -> Cause {
+    if let Some((_, answer)) = source.kms_errors().first() {
+        return kms_cause(answer);
+    }
+    match source {
+        strongroom_sdk::Error::NoDataKey { .. } => Cause::KeyWrong,
+        strongroom_sdk::Error::Keyring(_) | strongroom_sdk::Error::NoGenerator => Cause::Request,
+        _ => Cause::Integrity,
+    }
+}
+
+fn kms_cause(answer: &KmsError) -> Cause {
+    match answer.code() {
+        None => Cause::KmsUnreachable,
+        Some("NotFoundException") => Cause::KeyUnknown,
+        Some("KMSInvalidStateException" | "DisabledException" | "KeyUnavailableException") => {
+            Cause::KeyUnusable
+        }
+        Some("InvalidCiphertextException" | "IncorrectKeyException") => Cause::KeyWrong,
+        Some("ValidationException" | "InvalidArnException") => Cause::Request,
+        Some(code) if code.starts_with("KMSInternal") || code.starts_with("DependencyTimeout") => {
+            Cause::KmsUnreachable
+        }
+        Some(_) => Cause::KeyDenied,
+    }
+}

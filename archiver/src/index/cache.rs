@@ -1,0 +1,114 @@
+//! A local folder of index runs that were read before, which can be deleted at any time.
+//!
+//! A run never changes, so a cached one is as good as the stored one, if it is the same: each
+//! file ends with a keyed hash under the location's id key. A cache that lies would make a backup
+//! believe that chunks are stored which are not, so what fails the hash is read again.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::chunk::ChunkHasher;
+use crate::error::{Error, Result};
+use crate::id::{ChunkId, ObjectId};
+
+/// Index runs of one location, kept in a folder of its own.
+pub struct RunCache {
+    folder: PathBuf,
+    hasher: Arc<ChunkHasher>,
+}
+
+impl RunCache {
+    /// A cache in `folder`, which is made when it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] when it cannot be made.
+    pub fn open(folder: PathBuf, hasher: Arc<ChunkHasher>) -> Result<Self> {
+        fs::create_dir_all(&folder)
+            .map_err(|source| Error::Cache { path: folder.clone(), source })?;
+        Ok(Self { folder, hasher })
+    }
+
+    /// The plaintext of run `id`, if it is here and whole.
+    #[must_use]
+    pub fn get(&self, id: &ObjectId) -> Option<Bytes> {
+        let mut bytes = fs::read(self.path(id)).ok()?;
+        let plain_len = bytes.len().checked_sub(ChunkId::LEN)?;
+        let (plain, hash) = bytes.split_at(plain_len);
+        if self.hash(id, plain).as_bytes() != hash {
+            return None;
+        }
+        bytes.truncate(plain_len);
+        Some(bytes.into())
+    }
+
+    /// Keeps the plaintext of run `id`.
+    ///
+    /// # Errors
+    /// [`Error::Cache`]; the run is not kept then, and nothing else is lost.
+    pub fn put(&self, id: &ObjectId, plain: &[u8]) -> Result<()> {
+        let path = self.path(id);
+        let draft = self.folder.join(format!("{id}.{}", ObjectId::random()));
+        let write = || {
+            let mut file = fs::File::create(&draft)?;
+            file.write_all(plain)?;
+            file.write_all(self.hash(id, plain).as_bytes())?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(|source| {
+            let _ = fs::remove_file(&draft);
+            Error::Cache { path: path.clone(), source }
+        })
+    }
+
+    /// Removes every run but these.
+    pub fn keep_only(&self, ids: &[ObjectId]) {
+        let Ok(files) = fs::read_dir(&self.folder) else { return };
+        for file in files.flatten() {
+            let id = file.file_name().to_str().and_then(ObjectId::from_hex);
+            if id.is_none_or(|id| !ids.contains(&id)) {
+                // A file that stays is only room that is not free.
+                let _ = fs::remove_file(file.path());
+            }
+        }
+    }
+
+    fn path(&self, id: &ObjectId) -> PathBuf {
+        self.folder.join(id.to_string())
+    }
+
+    /// Over the name too: one run's file cannot stand in for another's.
+    fn hash(&self, id: &ObjectId, plain: &[u8]) -> ChunkId {
+        let inner = self.hasher.id(plain);
+        let bound = [b"cached index run".as_slice(), id.as_bytes(), inner.as_bytes()].concat();
+        self.hasher.id(&bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::IdKey;
+
+    #[test]
+    fn only_whole_runs_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let hasher = Arc::new(ChunkHasher::new(IdKey::new(Box::new([1; 32].into()))));
+        let cache = RunCache::open(folder.path().join("a/b"), hasher).unwrap();
+        let (one, two) = (ObjectId::random(), ObjectId::random());
+        assert!(cache.get(&one).is_none());
+        cache.put(&one, b"plain").unwrap();
+        assert_eq!(cache.get(&one).unwrap().as_ref(), b"plain");
+        fs::copy(cache.path(&one), cache.path(&two)).unwrap();
+        assert!(cache.get(&two).is_none(), "another run's file");
+        let mut bytes = fs::read(cache.path(&one)).unwrap();
+        bytes[2] ^= 1;
+        fs::write(cache.path(&one), bytes).unwrap();
+        assert!(cache.get(&one).is_none(), "a flipped bit");
+        cache.keep_only(&[one]);
+        assert!(cache.path(&one).exists() && !cache.path(&two).exists());
+    }
+}

@@ -1,0 +1,167 @@
+//! All chunks that a location is known to hold, and those that this process is adding.
+
+use std::collections::HashMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::{IndexEntry, PackRecord, Run};
+use crate::id::ChunkId;
+use crate::pack::ChunkAt;
+use crate::store::{Kind, ObjectName};
+
+/// How many parts the table of new chunks has, so that threads seldom wait for each other.
+const SHARDS: usize = 16;
+
+/// Looks chunks up, and sees to it that of several threads that meet the same new chunk exactly
+/// one stores it.
+pub struct Catalog {
+    runs: RwLock<Vec<Run>>,
+    new: [Shard; SHARDS],
+}
+
+/// What a thread that meets a chunk has to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: it is stored.
+    Stored(ChunkAt),
+    /// Nothing: another thread is storing it.
+    Pending,
+    /// Store it, then [`Catalog::resolve`].
+    Yours,
+}
+
+#[derive(Default)]
+struct Shard {
+    chunks: Mutex<HashMap<(Kind, ChunkId), Option<ChunkAt>>>,
+    resolved: Condvar,
+}
+
+impl Catalog {
+    /// A catalogue of the chunks of these runs.
+    #[must_use]
+    pub fn new(runs: Vec<Run>) -> Self {
+        Self { runs: RwLock::new(runs), new: std::array::from_fn(|_| Shard::default()) }
+    }
+
+    /// Asks what to do about a chunk of kind `kind`.
+    pub fn claim(&self, kind: Kind, id: &ChunkId) -> Claim {
+        if let Some(at) = self.find(kind, id) {
+            return Claim::Stored(at);
+        }
+        let mut chunks = self.shard(id).lock();
+        match chunks.get(&(kind, *id)) {
+            Some(Some(at)) => Claim::Stored(*at),
+            Some(None) => Claim::Pending,
+            // Looked up again under the lock: its run may have been adopted in between.
+            None => match self.find(kind, id) {
+                Some(at) => Claim::Stored(at),
+                None => {
+                    chunks.insert((kind, *id), None);
+                    Claim::Yours
+                }
+            },
+        }
+    }
+
+    /// Says where a claimed chunk went.
+    pub fn resolve(&self, kind: Kind, id: &ChunkId, at: ChunkAt) {
+        let shard = self.shard(id);
+        shard.lock().insert((kind, *id), Some(at));
+        shard.resolved.notify_all();
+    }
+
+    /// Where a chunk lies that was claimed before by whomever; waits until it is resolved.
+    /// `None` once `stopped` says that it never will be.
+    pub fn wait(&self, kind: Kind, id: &ChunkId, stopped: impl Fn() -> bool) -> Option<ChunkAt> {
+        let shard = self.shard(id);
+        let mut chunks = shard.lock();
+        loop {
+            match chunks.get(&(kind, *id)) {
+                Some(Some(at)) => return Some(*at),
+                Some(None) if stopped() => return None,
+                Some(None) => {
+                    // Woken now and then even so, to notice that the run is being stopped.
+                    let pause = std::time::Duration::from_millis(50);
+                    chunks = shard
+                        .resolved
+                        .wait_timeout(chunks, pause)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                }
+                None => {
+                    drop(chunks);
+                    return self.find(kind, id);
+                }
+            }
+        }
+    }
+
+    /// Takes a run over that holds chunks which were new before, and forgets them as new.
+    pub fn adopt(&self, run: Run) {
+        let known = |(entry, pack): (IndexEntry, Option<&PackRecord>)| Some((pack?.kind, entry.id));
+        let ids: Vec<(Kind, ChunkId)> = run.iter().filter_map(known).collect();
+        self.runs.write().unwrap_or_else(PoisonError::into_inner).push(run);
+        for id in ids {
+            self.shard(&id.1).lock().remove(&id);
+        }
+    }
+
+    /// Where a chunk of this kind lies, as far as finished index runs say.
+    #[must_use]
+    pub fn find(&self, kind: Kind, id: &ChunkId) -> Option<ChunkAt> {
+        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
+        // The newest first: what was seen lately is met again soonest.
+        let mut found = runs.iter().rev().filter_map(|run| run.find(id));
+        found.find(|(found, _)| *found == kind).map(|(_, at)| at)
+    }
+
+    /// What the index knows of a pack: its message header among it.
+    #[must_use]
+    pub fn pack(&self, name: ObjectName) -> Option<PackRecord> {
+        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
+        let mut packs = runs.iter().rev().flat_map(Run::packs);
+        packs.find(|pack| pack.name() == name).cloned()
+    }
+
+    fn shard(&self, id: &ChunkId) -> &Shard {
+        let [first, ..] = id.as_bytes();
+        let [home, ..] = &self.new;
+        // The number is below the length by construction.
+        self.new.get(usize::from(*first) % SHARDS).unwrap_or(home)
+    }
+}
+
+impl Shard {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Kind, ChunkId), Option<ChunkAt>>> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ObjectId;
+    use crate::pack::SegmentAt;
+
+    fn at(offset: u32) -> ChunkAt {
+        let pack = ObjectId::from_bytes([1; 16]);
+        let segment = SegmentAt { pack, offset: 0, stored_len: 1, plain_len: 9 };
+        ChunkAt { segment, offset, len: 1 }
+    }
+
+    #[test]
+    fn one_of_many_threads_stores_a_new_chunk() {
+        let catalog = Catalog::new(Vec::new());
+        let id = ChunkId::from_bytes([7; 32]);
+        let owners: usize = std::thread::scope(|scope| {
+            let claim = || usize::from(catalog.claim(Kind::Data, &id) == Claim::Yours);
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(claim)).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).sum()
+        });
+        assert_eq!(owners, 1);
+        assert_eq!(catalog.claim(Kind::Data, &id), Claim::Pending);
+        assert_eq!(catalog.wait(Kind::Data, &id, || true), None);
+        catalog.resolve(Kind::Data, &id, at(3));
+        assert_eq!(catalog.claim(Kind::Data, &id), Claim::Stored(at(3)));
+        assert_eq!(catalog.wait(Kind::Data, &id, || false), Some(at(3)));
+    }
+}

@@ -1,0 +1,333 @@
+//! Fills packs: segments from any number of threads in, one encrypted upload at a time out.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use strongroom_sdk::engine::Encryptor;
+use strongroom_sdk::materials::EncryptionMaterials;
+use strongroom_sdk::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{Encoded, SegmentAt, pack_name};
+use crate::envelope::{Envelope, FRAME_BYTES, encrypt_options};
+use crate::error::{Error, Result};
+use crate::id::{ChunkId, ObjectId};
+use crate::index::{IndexEntry, PackRecord, SegmentRecord};
+use crate::store::{Kind, ObjectName, Store, Upload};
+
+/// Parts that wait for the upload beside those that are on their way.
+const PARTS_QUEUED_MAX: usize = 1;
+
+/// Full packs whose upload is still ending while the next one is filled.
+const PACKS_CLOSING_MAX: usize = 2;
+
+/// How packs are made.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterOptions {
+    /// Plaintext bytes from which on a pack takes no further segment.
+    pub pack_bytes: u64,
+    /// Bytes of a part of the upload, at least 5 MiB for S3.
+    pub part_bytes: usize,
+}
+
+/// Packs whose upload is complete, with the chunks in them: what an index run is made of.
+pub type Ledger = Vec<(PackRecord, Vec<IndexEntry>)>;
+
+/// Writes segments into packs of one kind.
+///
+/// All methods wait, and so belong on threads that may: never on one that drives the runtime.
+pub struct PackWriter {
+    kind: Kind,
+    store: Arc<Store>,
+    envelope: Arc<Envelope>,
+    options: WriterOptions,
+    runtime: Handle,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<OpenPack>,
+    /// The key of the next pack, asked for when the current one was begun.
+    next: Option<JoinHandle<Result<Ticket>>>,
+    closing: VecDeque<(JoinHandle<Result<()>>, PackRecord, Vec<IndexEntry>)>,
+    done: Ledger,
+}
+
+/// A name and the materials that are bound to it.
+struct Ticket {
+    id: ObjectId,
+    materials: EncryptionMaterials,
+}
+
+struct OpenPack {
+    record: PackRecord,
+    chunks: Vec<IndexEntry>,
+    encryptor: Encryptor,
+    /// Plaintext of the frame that is being filled.
+    frame: Vec<u8>,
+    /// Ciphertext of the part that is being filled.
+    part: BytesMut,
+    parts: mpsc::Sender<Part>,
+    upload: JoinHandle<Result<()>>,
+}
+
+enum Part {
+    More(Bytes),
+    /// Without this, a sender that goes away leaves no object.
+    Last(Bytes),
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { pack_bytes: 64 << 20, part_bytes: 6 << 20 }
+    }
+}
+
+impl PackWriter {
+    /// A writer of packs of `kind`, which is data or metadata.
+    #[must_use]
+    pub fn new(
+        kind: Kind,
+        store: Arc<Store>,
+        envelope: Arc<Envelope>,
+        options: WriterOptions,
+        runtime: Handle,
+    ) -> Self {
+        Self { kind, store, envelope, options, runtime, state: Mutex::default() }
+    }
+
+    /// Appends a segment with the given chunks (id, offset in the plain segment, length) and says
+    /// where it went; waits while the store is slower than the caller.
+    ///
+    /// # Errors
+    /// [`Error::Encrypt`] without a key, [`Error::Store`] when the upload failed.
+    pub fn append(
+        &self,
+        segment: &Encoded,
+        chunks: impl IntoIterator<Item = (ChunkId, u32, u32)>,
+    ) -> Result<SegmentAt> {
+        let mut state = self.lock();
+        if state.open.is_none() {
+            state.open = Some(self.begin(&mut state)?);
+        }
+        let Some(pack) = state.open.as_mut() else {
+            return Err(Error::StageLost { stage: "pack" });
+        };
+        let at = pack.record_segment(segment, chunks);
+        let name = self.name(pack.record.id);
+        if let Err(error) = pack.write(&segment.bytes, self.options.part_bytes, name) {
+            return Err(self.why(&mut state, error));
+        }
+        if pack.record.plain_len >= self.options.pack_bytes {
+            self.close(&mut state)?;
+        }
+        Ok(at)
+    }
+
+    /// Takes the packs whose upload has completed since the last call.
+    ///
+    /// # Errors
+    /// [`Error::Store`] of an upload that failed.
+    pub fn completed(&self) -> Result<Ledger> {
+        let mut state = self.lock();
+        while state.closing.front().is_some_and(|(upload, ..)| upload.is_finished()) {
+            self.settle_first(&mut state)?;
+        }
+        Ok(std::mem::take(&mut state.done))
+    }
+
+    /// Ends the open pack, waits for every upload, and takes what has completed.
+    ///
+    /// # Errors
+    /// [`Error::Store`] of an upload that failed.
+    pub fn finish(&self) -> Result<Ledger> {
+        let mut state = self.lock();
+        if state.open.is_some() {
+            self.close(&mut state)?;
+        }
+        while !state.closing.is_empty() {
+            self.settle_first(&mut state)?;
+        }
+        if let Some(next) = state.next.take() {
+            next.abort();
+        }
+        Ok(std::mem::take(&mut state.done))
+    }
+
+    fn begin(&self, state: &mut State) -> Result<OpenPack> {
+        let ticket = match state.next.take() {
+            Some(next) => self.runtime.block_on(next).unwrap_or_else(lost)?,
+            None => self.runtime.block_on(get_ticket(self.envelope.clone(), self.kind))?,
+        };
+        state.next = Some(self.runtime.spawn(get_ticket(self.envelope.clone(), self.kind)));
+        let name = self.name(ticket.id);
+        let encryptor = Encryptor::new(ticket.materials, &encrypt_options())
+            .map_err(|source| Error::Encrypt { object: name, source: Box::new(source) })?;
+        let header = Bytes::copy_from_slice(encryptor.header());
+        let (parts, queue) = mpsc::channel(PARTS_QUEUED_MAX);
+        let upload = self.runtime.spawn(upload(self.store.upload(name), queue));
+        let mut part = BytesMut::with_capacity(self.options.part_bytes);
+        part.extend_from_slice(&header);
+        let record =
+            PackRecord { kind: self.kind, id: ticket.id, plain_len: 0, header, segments: vec![] };
+        let frame = Vec::with_capacity(FRAME_BYTES as usize);
+        Ok(OpenPack { record, chunks: vec![], encryptor, frame, part, parts, upload })
+    }
+
+    fn close(&self, state: &mut State) -> Result<()> {
+        let Some(pack) = state.open.take() else { return Ok(()) };
+        let name = self.name(pack.record.id);
+        let (upload, record, chunks) = pack.end(name)?;
+        state.closing.push_back((upload, record, chunks));
+        while state.closing.len() > PACKS_CLOSING_MAX {
+            self.settle_first(state)?;
+        }
+        Ok(())
+    }
+
+    fn settle_first(&self, state: &mut State) -> Result<()> {
+        if let Some((upload, record, chunks)) = state.closing.pop_front() {
+            self.runtime.block_on(upload).unwrap_or_else(lost)?;
+            state.done.push((record, chunks));
+        }
+        Ok(())
+    }
+
+    /// A part that nobody takes any more means that the upload failed: its own error says more.
+    fn why(&self, state: &mut State, error: Error) -> Error {
+        let Error::StageLost { .. } = error else { return error };
+        let Some(pack) = state.open.take() else { return error };
+        match self.runtime.block_on(pack.upload) {
+            Ok(Err(cause)) => cause,
+            _ => error,
+        }
+    }
+
+    fn name(&self, id: ObjectId) -> ObjectName {
+        pack_name(self.kind, id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenPack {
+    fn record_segment(
+        &mut self,
+        segment: &Encoded,
+        chunks: impl IntoIterator<Item = (ChunkId, u32, u32)>,
+    ) -> SegmentAt {
+        let stored_len = u32::try_from(segment.bytes.len()).unwrap_or(u32::MAX);
+        let number = u32::try_from(self.record.segments.len()).unwrap_or(u32::MAX);
+        let record = SegmentRecord {
+            offset: self.record.plain_len,
+            stored_len,
+            plain_len: segment.plain_len,
+        };
+        self.record.segments.push(record);
+        self.record.plain_len += u64::from(stored_len);
+        self.chunks.extend(chunks.into_iter().map(|(id, offset, len)| IndexEntry {
+            id,
+            segment: number,
+            offset,
+            len,
+        }));
+        SegmentAt {
+            pack: self.record.id,
+            offset: record.offset,
+            stored_len,
+            plain_len: segment.plain_len,
+        }
+    }
+
+    fn write(&mut self, mut bytes: &[u8], part_bytes: usize, name: ObjectName) -> Result<()> {
+        let fail = |source| Error::Encrypt { object: name, source: Box::new(source) };
+        let frame_bytes = FRAME_BYTES as usize;
+        while !bytes.is_empty() {
+            // A full frame waits for what follows it: the last one must become the final frame.
+            if self.frame.len() == frame_bytes {
+                seal_frame(&mut self.encryptor, &self.frame, &mut self.part).map_err(fail)?;
+                self.frame.clear();
+            }
+            let room = frame_bytes.saturating_sub(self.frame.len());
+            let (head, rest) = bytes.split_at(room.min(bytes.len()));
+            if head.len() == frame_bytes && !rest.is_empty() {
+                // Straight from the segment into the part.
+                seal_frame(&mut self.encryptor, head, &mut self.part).map_err(fail)?;
+            } else {
+                self.frame.extend_from_slice(head);
+            }
+            bytes = rest;
+            while self.part.len() >= part_bytes {
+                let part = self.part.split_to(part_bytes).freeze();
+                self.send(Part::More(part))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(
+        mut self,
+        name: ObjectName,
+    ) -> Result<(JoinHandle<Result<()>>, PackRecord, Vec<IndexEntry>)> {
+        let fail = |source| Error::Encrypt { object: name, source: Box::new(source) };
+        let start = self.part.len();
+        self.part.resize(start + self.frame.len() + FINAL_OVERHEAD_BYTES, 0);
+        let (_, room) = self.part.split_at_mut(start);
+        self.encryptor.seal_final_frame_into(&self.frame, room).map_err(fail)?;
+        let footer = self.encryptor.finish().map_err(fail)?;
+        self.part.extend_from_slice(&footer);
+        let last = Part::Last(self.part.freeze());
+        // When nobody takes it, the upload has failed, and says so when it is waited for.
+        let _ = self.parts.blocking_send(last);
+        Ok((self.upload, self.record, self.chunks))
+    }
+
+    fn send(&self, part: Part) -> Result<()> {
+        self.parts.blocking_send(part).map_err(|_| Error::StageLost { stage: "upload" })
+    }
+}
+
+fn seal_frame(
+    encryptor: &mut Encryptor,
+    plain: &[u8],
+    part: &mut BytesMut,
+) -> strongroom_sdk::Result<()> {
+    let start = part.len();
+    part.resize(start + plain.len() + REGULAR_OVERHEAD_BYTES, 0);
+    let (_, room) = part.split_at_mut(start);
+    encryptor.seal_frame_into(plain, room)
+}
+
+async fn get_ticket(envelope: Arc<Envelope>, kind: Kind) -> Result<Ticket> {
+    let id = ObjectId::random();
+    let materials = envelope.encryption_materials(pack_name(kind, id)).await?;
+    Ok(Ticket { id, materials })
+}
+
+async fn upload(mut upload: Upload, mut parts: mpsc::Receiver<Part>) -> Result<()> {
+    while let Some(part) = parts.recv().await {
+        let (bytes, last) = match part {
+            Part::More(bytes) => (bytes, false),
+            Part::Last(bytes) => (bytes, true),
+        };
+        if let Err(error) = upload.part(bytes).await {
+            upload.abort().await;
+            return Err(error);
+        }
+        if last {
+            return upload.finish().await;
+        }
+    }
+    upload.abort().await;
+    Err(Error::StageLost { stage: "pack" })
+}
+
+fn lost<T>(_: tokio::task::JoinError) -> Result<T> {
+    Err(Error::StageLost { stage: "upload" })
+}

@@ -1,0 +1,255 @@
+//! Restores a snapshot: directories first, content grouped by where it lies, attributes last.
+//!
+//! ```text
+//! walk the tree ──▶ directories, links and devices made on the way
+//!                   files in windows, their chunks sorted by pack and place
+//!                     │ reads: neighbouring segments of one pack, one request each
+//!                     ▼
+//!                   fetch, several at once ──▶ decrypt, decompress, check, write ──▶ finish files
+//! then hard links, then directories' attributes, deepest first
+//! ```
+//!
+//! Each segment is decoded once for all the files of a window that want something of it. Nothing
+//! is written that did not pass both the frame's tag and the chunk's id.
+
+mod plan;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+
+use self::plan::{Planned, Read};
+use crate::control::Control;
+use crate::entry::{Entry, EntryKind};
+use crate::error::{Cause, Error, Result};
+use crate::location::Location;
+use crate::pack::{ChunkRef, PackReader};
+use crate::snapshot::{Cursor, Direction, Snapshot};
+use crate::source::Trouble;
+use crate::store::{Kind, ObjectName};
+use crate::target::Target;
+
+/// Reads between the plan and the threads that carry them out.
+const READS_QUEUED_MAX: usize = 4;
+
+/// Reads in flight beside one for each thread.
+const READS_EXTRA: usize = 4;
+
+/// Decides which entries are restored; an entry whose directory is left out is for the target to
+/// complain about.
+pub type Selection = Arc<dyn Fn(&Entry) -> bool + Send + Sync>;
+
+/// What a restore is to be like.
+#[derive(Clone, Default)]
+pub struct RestoreOptions {
+    /// Which entries; all when `None`.
+    pub select: Option<Selection>,
+    /// Threads that decrypt, decompress and write; the number of CPUs when `None`.
+    pub threads: Option<usize>,
+}
+
+/// What a restore did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Restored {
+    /// Regular files with their content.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Symbolic links, devices, FIFOs, further names of files.
+    pub others: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Names that were left alone because something stands there.
+    pub kept: u64,
+    /// Entries that could not be restored, or not in full.
+    pub failures: u64,
+    /// Of these, files whose stored content is damaged.
+    pub damaged: u64,
+}
+
+/// What the threads of one restore share.
+pub(crate) struct Restoring {
+    reader: PackReader,
+    target: Arc<dyn Target>,
+    control: Control,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    files: AtomicU64,
+    directories: AtomicU64,
+    others: AtomicU64,
+    bytes: AtomicU64,
+    kept: AtomicU64,
+    failures: AtomicU64,
+    damaged: AtomicU64,
+}
+
+/// Restores `snapshot`, or the selected part of it, to `target`.
+///
+/// Entries that cannot be restored are reported to the control's observer and counted.
+///
+/// # Errors
+/// What concerns all entries: the store or the key is out of reach, metadata is damaged.
+pub async fn restore(
+    location: &Arc<Location>,
+    snapshot: &Snapshot,
+    target: Arc<dyn Target>,
+    options: RestoreOptions,
+    control: &Control,
+) -> Result<Restored> {
+    let threads = options
+        .threads
+        .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
+        .unwrap_or(2);
+    let restoring = Arc::new(Restoring {
+        reader: location.reader(None),
+        target,
+        control: control.clone(),
+        counts: Counts::default(),
+    });
+    let Some(tree) = &snapshot.commit.tree else {
+        return Ok(restoring.counts.sum());
+    };
+    let malformed = || Error::Damaged {
+        object: ObjectName::Snapshot(snapshot.id),
+        what: "its tree is not named properly",
+    };
+    let root = (tree.block().ok_or_else(malformed)?, tree.level);
+    announce(control, snapshot);
+    let (reads, queue) = mpsc::channel(READS_QUEUED_MAX);
+    let planner = tokio::task::spawn_blocking({
+        let (restoring, select) = (restoring.clone(), options.select.clone());
+        let runtime = tokio::runtime::Handle::current();
+        move || plan::plan(&restoring, &runtime, root, select, &reads)
+    });
+    let written = carry_out(&restoring, queue, threads).await;
+    let planned = planner.await.map_err(|_| Error::StageLost { stage: "plan" })?;
+    // A write that failed for good ends the plan too, which then only knows that nobody listens.
+    written?;
+    let planned = planned?;
+    let finishing = restoring.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let last = move || finishing.finish(&runtime, root, options.select, planned);
+    tokio::task::spawn_blocking(last).await.map_err(|_| Error::StageLost { stage: "finish" })??;
+    Ok(restoring.counts.sum())
+}
+
+fn announce(control: &Control, snapshot: &Snapshot) {
+    let statistics = &snapshot.commit.statistics;
+    let entries = statistics.files + statistics.directories + statistics.others;
+    control.progress.entries_total.store(entries, Ordering::Relaxed);
+    control.progress.bytes_total.store(statistics.bytes, Ordering::Relaxed);
+}
+
+/// Fetches what the plan says and writes it, several reads at once.
+async fn carry_out(
+    restoring: &Arc<Restoring>,
+    queue: mpsc::Receiver<Read>,
+    threads: usize,
+) -> Result<()> {
+    let reads = stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
+    reads
+        .map(|read| carry_out_one(restoring.clone(), read))
+        .buffer_unordered(threads + READS_EXTRA)
+        .try_for_each(|()| futures::future::ready(restoring.control.check()))
+        .await
+}
+
+async fn carry_out_one(restoring: Arc<Restoring>, read: Read) -> Result<()> {
+    let range = read.range();
+    let fetched = restoring.reader.fetch(Kind::Data, read.pack, range.clone()).await;
+    let work = move || match fetched.and_then(crate::pack::Fetched::open) {
+        Ok(stored) => write::write(&restoring, &read, &stored),
+        Err(error) => restoring.lost(&read, &error),
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::StageLost { stage: "write" })?
+}
+
+impl Restoring {
+    /// Damage costs the files that need what is damaged; anything else concerns all.
+    fn lost(&self, read: &Read, error: &Error) -> Result<()> {
+        let text = error.to_string();
+        for want in read.segments.iter().flat_map(|(_, wants)| wants) {
+            want.file.fail_damaged(self, &text);
+        }
+        match error.cause() {
+            Cause::Integrity | Cause::StoreMissing => Ok(()),
+            _ => Err(Error::Abandoned { reason: text, cause: error.cause() }),
+        }
+    }
+
+    fn trouble(&self, entry: &Entry, action: &'static str, error: std::io::Error) {
+        self.counts.failures.fetch_add(1, Ordering::Relaxed);
+        let path = entry.path.as_bytes().to_vec();
+        self.control.observer.trouble(&Trouble { path, action, error });
+    }
+
+    fn cursor(&self, root: (ChunkRef, u8), direction: Direction) -> Cursor<'_> {
+        Cursor::new(&self.reader, root.0, root.1, direction)
+    }
+
+    /// What can only be done when all content is there.
+    fn finish(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        root: (ChunkRef, u8),
+        select: Option<Selection>,
+        planned: Planned,
+    ) -> Result<()> {
+        for (entry, original) in planned.links {
+            let made = self.target.create_link(&entry, &original);
+            self.note(&entry, "link", made, &self.counts.others);
+        }
+        let mut cursor = self.cursor(root, Direction::Backward);
+        while let Some(leaf) = runtime.block_on(cursor.next_leaf())? {
+            self.control.check()?;
+            for node in leaf {
+                let chosen = select.as_ref().is_none_or(|select| select(&node.entry));
+                if node.entry.kind != EntryKind::Directory || !chosen {
+                    continue;
+                }
+                if let Err(error) = self.target.finish_directory(&node.entry) {
+                    self.trouble(&node.entry, "set the attributes of", error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what became of a name that is made at one go.
+    fn note(
+        &self,
+        entry: &Entry,
+        action: &'static str,
+        made: std::io::Result<crate::target::Created>,
+        count: &AtomicU64,
+    ) {
+        use crate::target::Created;
+        self.control.progress.add(1, 0);
+        match made {
+            Ok(Created::Done) => count.fetch_add(1, Ordering::Relaxed),
+            Ok(Created::Kept) => self.counts.kept.fetch_add(1, Ordering::Relaxed),
+            Err(error) => return self.trouble(entry, action, error),
+        };
+    }
+}
+
+impl Counts {
+    fn sum(&self) -> Restored {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Restored {
+            files: get(&self.files),
+            directories: get(&self.directories),
+            others: get(&self.others),
+            bytes: get(&self.bytes),
+            kept: get(&self.kept),
+            failures: get(&self.failures),
+            damaged: get(&self.damaged),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The object that makes a snapshot: `s/<id>`, signed, created once, the only commit point.
+
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::tree::Root;
+use crate::entry::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::{ChunkId, ObjectId};
+use crate::location::Location;
+use crate::pack::{ChunkAt, ChunkRef, SegmentAt};
+use crate::store::{Family, ObjectName, Put};
+
+/// Most bytes of a snapshot object.
+pub const SNAPSHOT_BYTES_MAX: u64 = 4 << 20;
+
+/// A committed snapshot with its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Its name, which was its session's name.
+    pub id: ObjectId,
+    /// What it says.
+    pub commit: SnapshotCommit,
+}
+
+/// What a snapshot says of itself, as JSON in `s/<id>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotCommit {
+    /// Version of this object, 1.
+    pub version: u32,
+    /// When the source began to be read, by the archived machine's clock.
+    pub started: UnixTime,
+    /// When everything was stored.
+    pub ended: UnixTime,
+    /// The archived machine.
+    pub host: String,
+    /// What was archived, as the caller named it.
+    pub paths: Vec<String>,
+    /// The caller's labels.
+    pub tags: Vec<String>,
+    /// The snapshot that unchanged files were taken over from.
+    pub parent: Option<String>,
+    /// The root of the tree; absent when not even the root directory could be read.
+    pub tree: Option<TreeRoot>,
+    /// What was archived and what it cost.
+    pub statistics: Statistics,
+}
+
+/// Seconds and nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnixTime {
+    /// Whole seconds.
+    pub seconds: i64,
+    /// Nanoseconds within the second.
+    pub nanoseconds: u32,
+}
+
+/// Where a snapshot's tree begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeRoot {
+    /// The root block's chunk id, in hexadecimal.
+    pub block: String,
+    /// The metadata pack that holds it.
+    pub pack: String,
+    /// First byte of the segment in the pack's plaintext.
+    pub segment_offset: u64,
+    /// Bytes of the segment in the pack.
+    pub segment_stored: u32,
+    /// Bytes of the segment once decompressed.
+    pub segment_plain: u32,
+    /// First byte of the block in the segment.
+    pub offset: u32,
+    /// Length of the block in bytes.
+    pub length: u32,
+    /// Levels of inner blocks above the leaves.
+    pub level: u8,
+    /// Entries in the tree.
+    pub entries: u64,
+}
+
+/// What a snapshot holds and what making it cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Regular files.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Everything else.
+    pub others: u64,
+    /// Bytes of all files, holes included.
+    pub bytes: u64,
+    /// Files that were not read because the parent snapshot has them unchanged.
+    pub files_unchanged: u64,
+    /// Bytes that were read.
+    pub bytes_read: u64,
+    /// Chunks that were new to the location.
+    pub chunks_new: u64,
+    /// Bytes of the chunks that were new to the location.
+    pub bytes_new: u64,
+    /// Bytes that were written to the store, everything included.
+    pub bytes_stored: u64,
+    /// Entries, or parts of entries, that could not be read.
+    pub unreadable: u64,
+    /// Files that changed while they were read.
+    pub changed: u64,
+}
+
+impl From<Timestamp> for UnixTime {
+    fn from(time: Timestamp) -> Self {
+        Self { seconds: time.seconds, nanoseconds: time.nanoseconds }
+    }
+}
+
+impl From<UnixTime> for Timestamp {
+    fn from(time: UnixTime) -> Self {
+        Self { seconds: time.seconds, nanoseconds: time.nanoseconds }
+    }
+}
+
+impl TreeRoot {
+    pub(crate) fn new(root: &Root) -> Self {
+        let ChunkAt { segment, offset, len } = root.block.at;
+        Self {
+            block: root.block.id.to_string(),
+            pack: segment.pack.to_string(),
+            segment_offset: segment.offset,
+            segment_stored: segment.stored_len,
+            segment_plain: segment.plain_len,
+            offset,
+            length: len,
+            level: root.level,
+            entries: root.entries,
+        }
+    }
+
+    /// The root block; `None` when this does not name one.
+    #[must_use]
+    pub fn block(&self) -> Option<ChunkRef> {
+        let mut id = [0; ChunkId::LEN];
+        hex::decode_to_slice(&self.block, &mut id).ok()?;
+        let segment = SegmentAt {
+            pack: ObjectId::from_hex(&self.pack)?,
+            offset: self.segment_offset,
+            stored_len: self.segment_stored,
+            plain_len: self.segment_plain,
+        };
+        segment.is_possible().then_some(())?;
+        let at = ChunkAt { segment, offset: self.offset, len: self.length };
+        Some(ChunkRef { id: ChunkId::from_bytes(id), at })
+    }
+}
+
+impl SnapshotCommit {
+    /// Commits this as snapshot `id`: from here on it exists.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the name is taken: a collector declared this writer dead.
+    pub(crate) async fn commit(self, location: &Location, id: ObjectId) -> Result<Snapshot> {
+        let name = ObjectName::Snapshot(id);
+        // Strings and numbers under string keys: nothing that could fail.
+        let plain = serde_json::to_vec(&self).unwrap_or_default();
+        let message = location.envelope().seal(name, &plain).await?;
+        match location.store().create(name, message).await? {
+            Put::Created => Ok(Snapshot { id, commit: self }),
+            Put::Occupied => Err(Error::Fenced { id }),
+        }
+    }
+}
+
+/// The names of all committed snapshots, in no particular order.
+///
+/// # Errors
+/// [`Error::Store`].
+pub async fn list(location: &Location) -> Result<Vec<ObjectId>> {
+    let listed = location.store().list(Family::Snapshots);
+    let ids = listed.try_filter_map(|object| async move {
+        Ok(match object.name {
+            Some(ObjectName::Snapshot(id)) => Some(id),
+            _ => None,
+        })
+    });
+    ids.try_collect().await
+}
+
+/// Reads snapshot `id`.
+///
+/// # Errors
+/// [`Error::Store`], [`Error::Decrypt`], [`Error::Damaged`].
+pub async fn load(location: &Location, id: ObjectId) -> Result<Snapshot> {
+    let name = ObjectName::Snapshot(id);
+    let message = location.store().get(name, SNAPSHOT_BYTES_MAX).await?;
+    let plain = location.envelope().open(name, &message).await?;
+    let commit = serde_json::from_slice(&plain)
+        .map_err(|_| Error::Damaged { object: name, what: "it is not a snapshot" })?;
+    Ok(Snapshot { id, commit })
+}
+
+/// Reads all snapshots, the earliest first.
+///
+/// # Errors
+/// As [`list`] and [`load`].
+pub async fn load_all(location: &Location) -> Result<Vec<Snapshot>> {
+    use futures::StreamExt;
+    let ids = list(location).await?;
+    let mut snapshots: Vec<Snapshot> = futures::stream::iter(ids)
+        .map(|id| load(location, id))
+        .buffer_unordered(8)
+        .try_collect()
+        .await?;
+    snapshots.sort_by_key(|s| (s.commit.started.seconds, s.commit.started.nanoseconds, s.id));
+    Ok(snapshots)
+}

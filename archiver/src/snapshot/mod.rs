@@ -1,0 +1,19 @@
+//! Snapshots: a tree of entries in content-defined blocks, and the commit that names its root.
+//!
+//! All entries of a snapshot form one list in [`EntryPath`](crate::entry::EntryPath) order. The
+//! list is cut into blocks where a hash of the path says so, blocks of block references stand
+//! above, and so on up to one root (a prolly tree): equal runs of entries make equal blocks,
+//! which are stored once, however many snapshots share them.
+
+mod block;
+mod commit;
+mod cursor;
+mod tree;
+
+pub use self::block::{BLOCK_BYTES_MAX, Child, LeafBuilder, Node, Piece};
+pub use self::commit::{
+    SNAPSHOT_BYTES_MAX, Snapshot, SnapshotCommit, Statistics, TreeRoot, UnixTime, list, load, load_all,
+};
+pub use self::cursor::{BlockSource, Cursor, Direction};
+pub(crate) use self::tree::Root;
+pub use self::tree::{BlockSink, TreeWriter};

@@ -1,0 +1,191 @@
+//! Every name that an archival location uses in its store.
+
+use std::fmt;
+
+use crate::id::ObjectId;
+
+/// The key of one object, relative to the location's root in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ObjectName {
+    /// `format`: what this location is, in plain JSON.
+    Format,
+    /// `keys/<epoch>`: the location's secrets.
+    Keys(u32),
+    /// `d/xx/<id>`: a pack of file content.
+    DataPack(ObjectId),
+    /// `m/xx/<id>`: a pack of metadata blocks.
+    MetaPack(ObjectId),
+    /// `i/L<level>/<id>`: an index run.
+    Index(u8, ObjectId),
+    /// `s/<id>`: a snapshot's commit.
+    Snapshot(ObjectId),
+    /// `x/session/<id>`: a writer that has begun.
+    Session(ObjectId),
+    /// `x/preflight/<id>`: what the preflight writes, and removes.
+    Preflight(ObjectId),
+}
+
+/// A set of objects that is listed as one prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Family {
+    /// Everything of the location.
+    All,
+    /// Packs of file content.
+    DataPacks,
+    /// Packs of metadata.
+    MetaPacks,
+    /// Index runs of every level.
+    Indexes,
+    /// Snapshot commits.
+    Snapshots,
+    /// Writers' sessions.
+    Sessions,
+    /// Leftovers of a preflight.
+    Preflights,
+}
+
+/// What an object holds; part of the authenticated encryption context, so that an object of one
+/// kind can never be passed off as another, and what key policies grant by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The location's secrets.
+    Keys,
+    /// File content.
+    Data,
+    /// Metadata blocks: names, attributes, chunk lists.
+    Meta,
+    /// Index runs.
+    Index,
+    /// Snapshot commits.
+    Snapshot,
+    /// Writers' sessions.
+    Session,
+}
+
+impl Kind {
+    /// The value of `strongroom-kind` in the encryption context.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Data => "data",
+            Self::Meta => "meta",
+            Self::Index => "index",
+            Self::Snapshot => "snapshot",
+            Self::Session => "session",
+        }
+    }
+}
+
+impl Family {
+    /// The prefix below the location's root; `None` for everything.
+    #[must_use]
+    pub const fn prefix(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::DataPacks => Some("d"),
+            Self::MetaPacks => Some("m"),
+            Self::Indexes => Some("i"),
+            Self::Snapshots => Some("s"),
+            Self::Sessions => Some("x/session"),
+            Self::Preflights => Some("x/preflight"),
+        }
+    }
+}
+
+impl ObjectName {
+    /// Reads a key back; `None` for any key that no version of this format writes.
+    #[must_use]
+    pub fn parse(key: &str) -> Option<Self> {
+        let parts: Vec<&str> = key.splitn(4, '/').collect();
+        let name = match *parts.as_slice() {
+            ["format"] => Self::Format,
+            ["keys", epoch] => Self::Keys(epoch.parse().ok()?),
+            ["d", _, id] => Self::DataPack(ObjectId::from_hex(id)?),
+            ["m", _, id] => Self::MetaPack(ObjectId::from_hex(id)?),
+            ["i", level, id] => {
+                Self::Index(level.strip_prefix('L')?.parse().ok()?, ObjectId::from_hex(id)?)
+            }
+            ["s", id] => Self::Snapshot(ObjectId::from_hex(id)?),
+            ["x", "session", id] => Self::Session(ObjectId::from_hex(id)?),
+            ["x", "preflight", id] => Self::Preflight(ObjectId::from_hex(id)?),
+            _ => return None,
+        };
+        // One object, one spelling: `keys/00` or `d/zz/…` are somebody else's.
+        (name.to_string() == key).then_some(name)
+    }
+
+    /// What the object holds; `None` for the objects that are not encrypted.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Format | Self::Preflight(_) => None,
+            Self::Keys(_) => Some(Kind::Keys),
+            Self::DataPack(_) => Some(Kind::Data),
+            Self::MetaPack(_) => Some(Kind::Meta),
+            Self::Index(..) => Some(Kind::Index),
+            Self::Snapshot(_) => Some(Kind::Snapshot),
+            Self::Session(_) => Some(Kind::Session),
+        }
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Packs are spread over 256 folders by their first byte: a local folder with a million
+        // entries is slow on several file systems.
+        let spread = |id: &ObjectId| hex::encode(id.as_bytes().first_chunk::<1>().unwrap_or(&[0]));
+        match self {
+            Self::Format => f.write_str("format"),
+            Self::Keys(epoch) => write!(f, "keys/{epoch}"),
+            Self::DataPack(id) => write!(f, "d/{}/{id}", spread(id)),
+            Self::MetaPack(id) => write!(f, "m/{}/{id}", spread(id)),
+            Self::Index(level, id) => write!(f, "i/L{level}/{id}"),
+            Self::Snapshot(id) => write!(f, "s/{id}"),
+            Self::Session(id) => write!(f, "x/session/{id}"),
+            Self::Preflight(id) => write!(f, "x/preflight/{id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back() {
+        let id = ObjectId::random();
+        for name in [
+            ObjectName::Format,
+            ObjectName::Keys(7),
+            ObjectName::DataPack(id),
+            ObjectName::MetaPack(id),
+            ObjectName::Index(0, id),
+            ObjectName::Snapshot(id),
+            ObjectName::Session(id),
+            ObjectName::Preflight(id),
+        ] {
+            assert_eq!(ObjectName::parse(&name.to_string()), Some(name));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_nobodys() {
+        let id = ObjectId::from_bytes([0xab; 16]);
+        for key in [
+            String::new(),
+            "keys/00".into(),
+            "keys/-1".into(),
+            format!("d/cd/{id}"),
+            format!("d/{id}"),
+            format!("d/ab/{id}/x"),
+            format!("i/L00/{id}"),
+            format!("s/{}", id.to_string().to_uppercase()),
+        ] {
+            assert_eq!(ObjectName::parse(&key), None, "{key:?}");
+        }
+    }
+}
