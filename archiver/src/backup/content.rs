@@ -219,12 +219,7 @@ struct Groups<'a> {
 }
 
 impl Groups<'_> {
-    fn submit(
-        &mut self,
-        start: u64,
-        bytes: Vec<u8>,
-        lengths: Vec<usize>,
-    ) -> Result<(), ReadError> {
+    fn submit(&mut self, start: u64, bytes: Vec<u8>, lengths: Vec<usize>) -> Result<(), ReadError> {
         if lengths.is_empty() {
             return Ok(());
         }
@@ -294,11 +289,7 @@ struct Ended {
 }
 
 impl<'a> Reading<'a> {
-    fn begin(
-        engine: &'a Engine,
-        source: &dyn Source,
-        entry: &'a Entry,
-    ) -> Result<Self, ReadError> {
+    fn begin(engine: &'a Engine, source: &dyn Source, entry: &'a Entry) -> Result<Self, ReadError> {
         let file = source.open(entry).map_err(|e| ReadError::File("open", e))?;
         let size = entry.size().unwrap_or(0);
         Ok(Self { engine, file, entry, size, position: 0, ended_at: None })

@@ -112,7 +112,8 @@ pub async fn backup(
     let catalog = Arc::new(location.catalog().await?);
     let parent = Parent::choose(location, &options, control).await?;
     let parent_id = parent.as_ref().map(|parent| parent.id.to_string());
-    let (tree, mut statistics) = store_tree(location, source, &options, catalog, parent, control).await?;
+    let (tree, mut statistics) =
+        store_tree(location, source, &options, catalog, parent, control).await?;
     control.check()?;
     statistics.bytes_stored = location.store().traffic().bytes_written() - written_before;
     let commit = SnapshotCommit {

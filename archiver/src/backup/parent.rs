@@ -59,9 +59,10 @@ impl Parent {
             ParentChoice::None => return Ok(None),
             ParentChoice::Snapshot(id) => Some(snapshot::load(location, id).await?),
             ParentChoice::Latest => match snapshot::load_all(location).await {
-                Ok(all) => all.into_iter().rev().find(|s| {
-                    s.commit.host == options.host && s.commit.paths == options.paths
-                }),
+                Ok(all) => all
+                    .into_iter()
+                    .rev()
+                    .find(|s| s.commit.host == options.host && s.commit.paths == options.paths),
                 Err(error @ Error::Store { .. }) => return Err(error),
                 Err(error) => {
                     control.observer.parent_unreadable(&error);

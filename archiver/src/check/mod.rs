@@ -193,10 +193,7 @@ impl Check<'_> {
     }
 
     /// Keeps what could be read, and notes the rest as problems.
-    fn sift<T>(
-        &mut self,
-        read: Vec<(ObjectName, Result<T>)>,
-    ) -> Result<Vec<(ObjectName, T)>> {
+    fn sift<T>(&mut self, read: Vec<(ObjectName, Result<T>)>) -> Result<Vec<(ObjectName, T)>> {
         let mut whole = Vec::with_capacity(read.len());
         for (name, result) in read {
             self.control.check()?;

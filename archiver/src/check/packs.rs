@@ -45,8 +45,7 @@ impl Check<'_> {
         }
         let is_pack =
             |n: &ObjectName| matches!(n, ObjectName::DataPack(_) | ObjectName::MetaPack(_));
-        self.report.unreferenced =
-            self.names(|name| is_pack(name) && !known.contains(name));
+        self.report.unreferenced = self.names(|name| is_pack(name) && !known.contains(name));
     }
 
     /// Reads metadata packs, and with `read_data` data packs, to their last byte.

@@ -19,11 +19,7 @@ struct Walked {
 }
 
 impl Check<'_> {
-    pub(super) async fn trees(
-        &mut self,
-        snapshots: &[Snapshot],
-        catalog: &Catalog,
-    ) -> Result<()> {
+    pub(super) async fn trees(&mut self, snapshots: &[Snapshot], catalog: &Catalog) -> Result<()> {
         let reader = self.location.reader(None);
         let mut walked = Walked::default();
         for snapshot in snapshots {
@@ -53,8 +49,7 @@ impl Check<'_> {
         if !is_new(&root) {
             return Ok(());
         }
-        let mut cursor =
-            Cursor::new(reader, root, level, Direction::Forward).visiting(&mut is_new);
+        let mut cursor = Cursor::new(reader, root, level, Direction::Forward).visiting(&mut is_new);
         while let Some(leaf) = cursor.next_leaf().await? {
             self.control.check()?;
             for piece in leaf.iter().flat_map(|node| &node.content) {

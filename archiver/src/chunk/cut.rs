@@ -134,8 +134,7 @@ mod tests {
     use super::*;
 
     fn chunker(key: u8) -> Chunker {
-        let parameters =
-            ChunkerParameters { bytes_min: 64, bytes_average: 256, bytes_max: 1024 };
+        let parameters = ChunkerParameters { bytes_min: 64, bytes_average: 256, bytes_max: 1024 };
         Chunker::new(&ChunkerKey::new(Box::new([key; 32].into())), parameters).unwrap()
     }
 

@@ -328,10 +328,7 @@ async fn write_keys(
 }
 
 /// The format of a location whose creation ended after `keys/0`.
-async fn interrupted(
-    store: &Arc<Store>,
-    materials: &Arc<dyn MaterialsManager>,
-) -> Result<Vec<u8>> {
+async fn interrupted(store: &Arc<Store>, materials: &Arc<dyn MaterialsManager>) -> Result<Vec<u8>> {
     let message = get_keys(store).await?;
     let id = claimed_location(&message)
         .ok_or(Error::Damaged { object: KEYS, what: "its header is not readable" })?;

@@ -374,10 +374,7 @@ fn read_xattrs(reader: &mut Reader<'_>) -> Parsed<Vec<(Vec<u8>, Vec<u8>)>> {
     (0..count).map(|_| Ok((reader.prefixed()?.to_vec(), reader.prefixed()?.to_vec()))).collect()
 }
 
-fn read_kind(
-    reader: &mut Reader<'_>,
-    segments: &[SegmentAt],
-) -> Parsed<(EntryKind, Vec<Piece>)> {
+fn read_kind(reader: &mut Reader<'_>, segments: &[SegmentAt]) -> Parsed<(EntryKind, Vec<Piece>)> {
     let kind = match reader.u8()? {
         0 => {
             let size = reader.varint()?;
@@ -394,11 +391,7 @@ fn read_kind(
 }
 
 /// A file's pieces: ascending, apart, and none beyond its size.
-fn read_content(
-    reader: &mut Reader<'_>,
-    segments: &[SegmentAt],
-    size: u64,
-) -> Parsed<Vec<Piece>> {
+fn read_content(reader: &mut Reader<'_>, segments: &[SegmentAt], size: u64) -> Parsed<Vec<Piece>> {
     let count = reader.count(36)?;
     let mut content = Vec::with_capacity(count);
     let mut end = 0_u64;

@@ -61,7 +61,10 @@ impl<'a> Cursor<'a> {
     /// Skips, reading nothing of them, the entries for which `reached` is false. Must be false
     /// for all entries up to some path and true from there on; forwards only.
     #[must_use]
-    pub fn starting(mut self, reached: impl Fn(&EntryPath) -> bool + Send + Sync + 'static) -> Self {
+    pub fn starting(
+        mut self,
+        reached: impl Fn(&EntryPath) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.from = Some(Box::new(reached));
         self
     }

@@ -12,7 +12,8 @@ mod tree;
 
 pub use self::block::{BLOCK_BYTES_MAX, Child, LeafBuilder, Node, Piece};
 pub use self::commit::{
-    SNAPSHOT_BYTES_MAX, Snapshot, SnapshotCommit, Statistics, TreeRoot, UnixTime, list, load, load_all,
+    SNAPSHOT_BYTES_MAX, Snapshot, SnapshotCommit, Statistics, TreeRoot, UnixTime, list, load,
+    load_all,
 };
 pub use self::cursor::{BlockSource, Cursor, Direction};
 pub(crate) use self::tree::Root;

@@ -10,9 +10,7 @@ use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, CredentialProvider, ObjectStore, RetryConfig,
-};
+use object_store::{ClientOptions, CredentialProvider, ObjectStore, RetryConfig};
 
 use super::Store;
 use crate::error::{Error, Result};
@@ -132,10 +130,7 @@ impl CredentialProvider for AwsCredentials {
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let credentials = self.0.provide_credentials().await.map_err(|source| {
-            object_store::Error::Unauthenticated {
-                path: String::new(),
-                source: Box::new(source),
-            }
+            object_store::Error::Unauthenticated { path: String::new(), source: Box::new(source) }
         })?;
         Ok(Arc::new(AwsCredential {
             key_id: credentials.access_key_id().to_owned(),

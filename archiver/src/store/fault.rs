@@ -32,8 +32,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 4] =
-        [Self::StopBefore, Self::StopAfter, Self::FailOnce, Self::LoseReply];
+    pub const ALL: [Self; 4] = [Self::StopBefore, Self::StopAfter, Self::FailOnce, Self::LoseReply];
 
     fn is_done(self) -> bool {
         matches!(self, Self::StopAfter | Self::LoseReply)
