@@ -10,7 +10,7 @@ use crate::store::Capabilities;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Most bytes that a `format` object may have.
-pub const FORMAT_BYTES_MAX: u64 = 64 << 10;
+pub(super) const FORMAT_BYTES_MAX: u64 = 64 << 10;
 
 /// What a location is, and how it is written.
 ///

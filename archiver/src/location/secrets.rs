@@ -61,8 +61,6 @@ fn random() -> std::io::Result<Box<Zeroizing<[u8; 32]>>> {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroize;
-
     use super::*;
 
     #[test]
