@@ -1,19 +1,26 @@
 //! What the tests share: keyrings of fixed keys, both providers, messages.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::crypto::{self, CryptoProvider};
-use strongroom_sdk::keyring::RawAesKeyring;
-use strongroom_sdk::materials::{DecryptionMaterials, DecryptionRequest, EncryptionRequest};
+use strongroom_sdk::keyring::{Keyring, RawAesKeyring};
+use strongroom_sdk::materials::{
+    DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
+};
+use strongroom_sdk::message::encrypted_data_key::EncryptedDataKey;
 use strongroom_sdk::message::encryption_context::EncryptionContext;
 use strongroom_sdk::message::header::{Header, Parsed, Verified};
 use strongroom_sdk::message::limits::Limits;
 use strongroom_sdk::message::suite::AlgorithmSuite;
-use strongroom_sdk::oneshot;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
 use strongroom_sdk::policy::CommitmentPolicy;
-use strongroom_sdk::secret::SecretBytes;
+use strongroom_sdk::secret::{DataKey, SecretBytes};
+use strongroom_sdk::stream::PendingReader;
+use strongroom_sdk::tokio_stream::AsyncDecryptReader;
+use strongroom_sdk::{Error, Result, oneshot};
+use tokio::io::AsyncReadExt;
 
 /// The two suites that the default policy allows.
 pub(crate) const COMMITTING: [AlgorithmSuite; 2] = [
@@ -102,4 +109,83 @@ pub(crate) fn verified(message: &[u8]) -> Header<Verified> {
     let parsed = parse(message);
     let materials = decryption_materials(&manager(), &parsed);
     parsed.header.verify(materials).unwrap()
+}
+
+/// A keyring that knows the data key, whatever wraps it: for messages whose wrapping key nobody has.
+pub(crate) struct KnownDataKey(pub(crate) Vec<u8>);
+
+#[async_trait::async_trait]
+impl Keyring for KnownDataKey {
+    async fn on_encrypt(&self, materials: &mut EncryptionMaterials) -> Result<()> {
+        materials.set_data_key(DataKey::new(SecretBytes::copy_of(&self.0)))?;
+        materials.push_encrypted_data_key(EncryptedDataKey {
+            provider_id: "known".into(),
+            provider_info: b"known".to_vec(),
+            ciphertext: vec![0],
+        });
+        Ok(())
+    }
+
+    async fn on_decrypt(
+        &self,
+        materials: &mut DecryptionMaterials,
+        _keys: &[EncryptedDataKey],
+    ) -> Result<()> {
+        materials.set_data_key(DataKey::new(SecretBytes::copy_of(&self.0)))
+    }
+}
+
+/// What one surface made of a message: its plaintext, or what had been released before the error.
+pub(crate) struct Outcome {
+    pub(crate) surface: &'static str,
+    pub(crate) released: Vec<u8>,
+    pub(crate) error: Option<Error>,
+}
+
+/// Reads `message` through every surface that reads from its start.
+pub(crate) fn read_everywhere(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> Vec<Outcome> {
+    let one_shot = match wait(oneshot::decrypt(message, manager, options)) {
+        Ok(opened) => Outcome { surface: "bytes", released: opened.plaintext, error: None },
+        Err(error) => Outcome { surface: "bytes", released: Vec::new(), error: Some(error) },
+    };
+    vec![one_shot, read_stream(message, manager, options), read_tokio(message, manager, options)]
+}
+
+fn read_stream(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> Outcome {
+    let mut released = Vec::new();
+    let result = (|| {
+        let pending = PendingReader::read_header(message, options)?;
+        let materials = wait(manager.decryption_materials(pending.request()))?;
+        let mut reader = pending.verify(materials)?;
+        reader.read_to_end(&mut released).map(drop).map_err(unpack)
+    })();
+    Outcome { surface: "std::io", released, error: result.err() }
+}
+
+fn read_tokio(message: &[u8], manager: &dyn MaterialsManager, options: &DecryptOptions) -> Outcome {
+    let mut released = Vec::new();
+    let result = wait(async {
+        let mut reader = AsyncDecryptReader::open(message, manager, options).await?;
+        reader.read_to_end(&mut released).await.map(drop).map_err(unpack)
+    });
+    Outcome { surface: "tokio", released, error: result.err() }
+}
+
+/// The SDK's error inside an I/O error.
+pub(crate) fn unpack(error: std::io::Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(|source| Error::Io { operation: "reading", source })
+}
+
+/// One line that the test harness does not swallow.
+pub(crate) fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -2,3 +2,4 @@
 
 mod fixtures;
 mod round_trip;
+mod vectors;
