@@ -89,11 +89,11 @@ impl CryptoProvider for PureRust {
     fn signing_key(&self, algorithm: SignatureAlgorithm) -> Result<Box<dyn SigningKey>> {
         match algorithm {
             SignatureAlgorithm::EcdsaP256Sha256 => {
-                let scalar = random_scalar(self, 32, |s| p256::ecdsa::SigningKey::from_slice(s))?;
+                let scalar = random_scalar(self, 32, p256::ecdsa::SigningKey::from_slice)?;
                 Ok(Box::new(P256Key(scalar)))
             }
             SignatureAlgorithm::EcdsaP384Sha384 => {
-                let scalar = random_scalar(self, 48, |s| p384::ecdsa::SigningKey::from_slice(s))?;
+                let scalar = random_scalar(self, 48, p384::ecdsa::SigningKey::from_slice)?;
                 Ok(Box::new(P384Key(scalar)))
             }
         }

@@ -18,6 +18,10 @@ impl Header<Unverified> {
     /// [`Error::TagMismatch`] in the header tag when anything in the header or in the reproduced
     /// encryption context is not what the writer wrote, [`Error::Keyring`] when the materials have no
     /// data key, [`Error::Malformed`] when the materials are another suite's.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the data key is wiped as soon as the body key has been derived"
+    )]
     pub fn verify(self, materials: DecryptionMaterials) -> Result<Header<Verified>> {
         let mut fields = self.fields;
         let malformed = |fault| Error::Malformed { region: Region::Header, fault };

@@ -73,7 +73,11 @@ pub(crate) fn reading(suite: AlgorithmSuite) -> DecryptOptions {
 
 /// Runs a future on this thread; nothing in these tests waits for anything but the CPU.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().build().unwrap();
+    }
+    RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
 pub(crate) fn encrypt(plaintext: &[u8], suite: AlgorithmSuite, frame_length: u32) -> Vec<u8> {

@@ -1,0 +1,209 @@
+//! Damaged messages: every one is refused, the damaged region named, and nothing is released that was
+//! not authenticated before the damage (promises S1, S2, S3).
+
+use std::ops::Range;
+
+use strongroom_sdk::Error;
+use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::error::Region;
+use strongroom_sdk::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
+use strongroom_sdk::message::suite::{AlgorithmSuite, MessageVersion};
+use strongroom_sdk::options::DecryptOptions;
+
+use crate::fixtures::{self, Outcome, read_everywhere, say};
+
+const FRAME: usize = 16;
+/// Two regular frames and a final one that is not full.
+const PLAINTEXT: usize = 2 * FRAME + 5;
+
+/// A message and where its regions lie.
+struct Specimen {
+    suite: AlgorithmSuite,
+    message: Vec<u8>,
+    plaintext: Vec<u8>,
+    header: usize,
+}
+
+impl Specimen {
+    fn new(suite: AlgorithmSuite) -> Self {
+        let plaintext = fixtures::sample(PLAINTEXT);
+        let message = fixtures::encrypt(&plaintext, suite, FRAME as u32);
+        let header = fixtures::parse(&message).length;
+        Self { suite, message, plaintext, header }
+    }
+
+    /// The bytes of frame `number` (from 1).
+    fn frame(&self, number: usize) -> Range<usize> {
+        let regular = FRAME + REGULAR_OVERHEAD_BYTES;
+        let start = self.header + (number - 1) * regular;
+        let bytes = if number < 3 { regular } else { PLAINTEXT % FRAME + FINAL_OVERHEAD_BYTES };
+        start..start + bytes
+    }
+
+    /// Where the footer begins: the end of an unsigned message.
+    fn footer(&self) -> usize {
+        self.frame(3).end
+    }
+
+    /// What may be released before damage at byte `at` is noticed.
+    fn releasable(&self, at: usize) -> &[u8] {
+        let whole_frames = (1..3).filter(|number| self.frame(*number).end <= at).count();
+        &self.plaintext[..whole_frames * FRAME]
+    }
+
+    /// Whether `error` names the region of byte `at`.
+    fn names_region(&self, error: &Error, at: usize) -> bool {
+        let region = error.region();
+        let tag = self.header - 16;
+        if at >= self.footer() {
+            let limit = matches!(error, Error::LimitExceeded { quantity: "signature bytes", .. });
+            return limit || matches!(region, Some(Region::Signature | Region::TrailingBytes));
+        }
+        if let Some(number) = (1..=3_u32).find(|n| self.frame(*n as usize).contains(&at)) {
+            return region == Some(Region::Frame(number))
+                || region == Some(Region::FinalFrame(number));
+        }
+        if at >= tag {
+            return region == Some(Region::HeaderTag);
+        }
+        if self.suite.version() == MessageVersion::V2 && at >= tag - 32 {
+            return region == Some(Region::Commitment);
+        }
+        let of_header = [Region::Header, Region::EncryptedDataKeys, Region::HeaderTag];
+        matches!(error, Error::ForbiddenByPolicy { .. } | Error::LimitExceeded { .. })
+            || region == Some(Region::Commitment)
+            || region.is_some_and(|region| of_header.contains(&region))
+    }
+
+    fn read(&self, message: &[u8]) -> Vec<Outcome> {
+        let manager = DefaultCmm::new(fixtures::raw_keyring());
+        read_everywhere(message, &manager, &self.options())
+    }
+
+    fn options(&self) -> DecryptOptions {
+        fixtures::reading(self.suite)
+    }
+
+    /// Every surface refuses `damaged`, and releases exactly what stands before byte `at`.
+    fn assert_refused(&self, damaged: &[u8], at: usize, what: &str) -> Vec<Error> {
+        let refusal = |Outcome { surface, released, error }| {
+            let suite = self.suite;
+            let expected = if surface == "bytes" { &[][..] } else { self.releasable(at) };
+            assert_eq!(released, expected, "{suite} {surface}: {what} at {at}: {error:?}");
+            error.unwrap_or_else(|| panic!("{suite} {surface}: accepted {what} at {at}"))
+        };
+        self.read(damaged).into_iter().map(refusal).collect()
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused_and_its_region_named() {
+    let mut flips = 0;
+    for suite in AlgorithmSuite::ALL {
+        let specimen = Specimen::new(suite);
+        for bit in 0..specimen.message.len() * 8 {
+            let at = bit / 8;
+            let mut damaged = specimen.message.clone();
+            damaged[at] ^= 1 << (bit % 8);
+            for error in specimen.assert_refused(&damaged, at, "a flipped bit") {
+                let named = specimen.names_region(&error, at);
+                assert!(named, "{suite}: byte {at}, header {}: {error}", specimen.header);
+            }
+            flips += 1;
+        }
+    }
+    say(&format!("S1: {flips} bits flipped in {} suites, 0 accepted", AlgorithmSuite::ALL.len()));
+}
+
+#[test]
+fn every_truncation_and_extension_is_refused() {
+    let mut cuts = 0;
+    for suite in AlgorithmSuite::ALL {
+        let specimen = Specimen::new(suite);
+        for end in 0..specimen.message.len() {
+            for error in specimen.assert_refused(&specimen.message[..end], end, "an end") {
+                assert!(matches!(error, Error::Truncated { .. }), "{suite} {end}: {error}");
+            }
+            cuts += 1;
+        }
+        for extra in [&[0][..], &[0xff; 40], &specimen.message] {
+            let extended = [&specimen.message, extra].concat();
+            for Outcome { surface, error, .. } in specimen.read(&extended) {
+                let error = error.unwrap_or_else(|| panic!("{suite} {surface}: accepted"));
+                assert_eq!(error.region(), Some(Region::TrailingBytes), "{suite} {surface}");
+            }
+        }
+    }
+    say(&format!("S2: {cuts} truncations, 0 accepted"));
+}
+
+#[test]
+fn frames_cannot_be_moved_repeated_dropped_or_borrowed() {
+    let mut tried = 0;
+    for suite in AlgorithmSuite::ALL {
+        let specimen = Specimen::new(suite);
+        let sibling = Specimen::new(suite);
+        let frames: Vec<&[u8]> = (1..=3).map(|n| &specimen.message[specimen.frame(n)]).collect();
+        let foreign: Vec<&[u8]> = (1..=3).map(|n| &sibling.message[sibling.frame(n)]).collect();
+        let (one, two, last) = (frames[0], frames[1], frames[2]);
+        // The first argument is how many frames stand where they did.
+        let arrangements: [(usize, Vec<&[u8]>); 10] = [
+            (0, vec![two, one, last]),
+            (0, vec![two, last]),
+            (1, vec![one, last]),
+            (1, vec![one, one, two, last]),
+            (2, vec![one, two, two, last]),
+            (2, vec![one, two]),
+            (0, vec![last]),
+            (0, vec![foreign[0], two, last]),
+            (1, vec![one, foreign[1], last]),
+            (2, vec![one, two, foreign[2]]),
+        ];
+        for (intact, arrangement) in arrangements {
+            let header = &specimen.message[..specimen.header];
+            let footer = &specimen.message[specimen.footer()..];
+            let damaged = [header, &arrangement.concat(), footer].concat();
+            let at = specimen.header + intact * (FRAME + REGULAR_OVERHEAD_BYTES);
+            specimen.assert_refused(&damaged, at, "a rearrangement");
+            tried += 1;
+        }
+        // The header of a sibling over these frames.
+        let damaged =
+            [&sibling.message[..sibling.header], &specimen.message[specimen.header..]].concat();
+        specimen.assert_refused(&damaged, specimen.header, "a sibling's header");
+    }
+    say(&format!("S2: {tried} rearrangements of frames, 0 accepted"));
+}
+
+#[test]
+fn random_access_refuses_a_message_cut_at_a_frame() {
+    use std::sync::Arc;
+    use strongroom_sdk::engine::FrameOpener;
+    use strongroom_sdk::range::RangeReader;
+    // The cut message has the length of a whole one: two regular frames less, and a last frame that is
+    // as long as a regular frame looks.
+    let plaintext = fixtures::sample(4 * 64);
+    let message = fixtures::encrypt(&plaintext, fixtures::UNSIGNED, 64);
+    let opener = Arc::new(FrameOpener::new(fixtures::verified(&message)).unwrap());
+    for end in fixtures::parse(&message).length..message.len() {
+        let Ok(reader) = RangeReader::new(&message[..end], opener.clone()) else { continue };
+        let length = reader.map().plaintext_length();
+        assert!(reader.read(0..length).is_err(), "cut at {end}: read {length} bytes");
+        // What lies before the cut is authentic and may be read.
+        if length > 64 {
+            assert_eq!(reader.read(3..9).unwrap(), plaintext[3..9]);
+        }
+    }
+}
+
+#[test]
+fn the_final_frame_of_a_signed_stream_waits_for_the_signature() {
+    let specimen = Specimen::new(fixtures::SIGNED);
+    let mut damaged = specimen.message.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for Outcome { surface, released, error } in specimen.read(&damaged) {
+        let expected = if surface == "bytes" { 0 } else { 2 * FRAME };
+        assert_eq!(released.len(), expected, "{surface}");
+        assert_eq!(error.unwrap().region(), Some(Region::Signature), "{surface}");
+    }
+}
