@@ -315,6 +315,14 @@ fn key_cause(source: &strongroom_sdk::Error) -> Cause {
     }
 }
 
+impl Cause {
+    /// Who is at fault when a key service answers like this.
+    #[must_use]
+    pub fn of_kms(answer: &KmsError) -> Self {
+        kms_cause(answer)
+    }
+}
+
 fn kms_cause(answer: &KmsError) -> Cause {
     match answer.code() {
         None => Cause::KmsUnreachable,

@@ -23,20 +23,16 @@ const LINK_BYTES_MAX: usize = 4096;
 
 /// What [`capture`] found under a name.
 #[derive(Debug)]
-pub(super) enum Captured {
-    /// An object to archive, and what else the walker wants to know of it.
-    Entry {
-        /// The object.
-        entry: Entry,
-        /// Why its extended attributes are missing or incomplete, if they are.
-        xattrs: Option<io::Error>,
-    },
-    /// A socket: it has no content and no use outside the process that listens on it.
-    Socket,
+pub(super) struct Captured {
+    /// The object.
+    pub(super) entry: Entry,
+    /// Why its extended attributes are missing or incomplete, if they are.
+    pub(super) xattrs: Option<io::Error>,
 }
 
 /// Captures the object `name` in the open directory `directory`; the empty `name` is the
-/// directory itself. `path` is what the entry shall be called.
+/// directory itself. `path` is what the entry shall be called. `None` is a socket: it has no content
+/// and no use outside the process that listens on it.
 ///
 /// # Errors
 /// What `statx` or `readlinkat` says, `NotFound` when the object has vanished.
@@ -45,16 +41,17 @@ pub(super) fn capture(
     name: &[u8],
     path: EntryPath,
     names: &Names,
-) -> io::Result<Captured> {
+) -> io::Result<Option<Captured>> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
     let stat =
         rustix::fs::statx(directory, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
-    let Some(kind) = kind_of(directory, name, &stat)? else { return Ok(Captured::Socket) };
+    let Some(kind) = kind_of(directory, name, &stat)? else { return Ok(None) };
     let (xattrs, problem) = match xattrs_of(directory, name) {
         Ok(xattrs) => (xattrs, None),
         Err((partial, error)) => (partial, Some(error)),
     };
-    Ok(Captured::Entry { entry: entry_of(path, kind, &stat, xattrs, names), xattrs: problem })
+    let entry = entry_of(path, kind, &stat, xattrs, names);
+    Ok(Some(Captured { entry, xattrs: problem }))
 }
 
 /// What an open file says of itself.

@@ -343,7 +343,7 @@ fn is_like(parent: BorrowedFd<'_>, name: &[u8], there: &Stat, entry: &Entry) -> 
         (EntryKind::File { size }, FileType::RegularFile) => {
             u64::try_from(there.st_size) == Ok(*size)
                 && there.st_mtime == entry.modified.seconds
-                && u64::try_from(there.st_mtime_nsec) == Ok(entry.modified.nanoseconds.into())
+                && u32::try_from(there.st_mtime_nsec) == Ok(entry.modified.nanoseconds)
         }
         (EntryKind::Symlink { target }, FileType::Symlink) => {
             rustix::fs::readlinkat(parent, name, Vec::new())

@@ -165,7 +165,7 @@ impl Member {
     }
 
     /// The entry of this root itself, under the name `path`.
-    pub(super) fn capture(&self, path: EntryPath, names: &Names) -> io::Result<Captured> {
+    pub(super) fn capture(&self, path: EntryPath, names: &Names) -> io::Result<Option<Captured>> {
         match &self.place {
             MemberPlace::Directory(root) => capture(root.as_fd(), b"", path, names),
             MemberPlace::Object { parent, name } => {

@@ -192,7 +192,7 @@ impl Inner {
     fn examine(&self, part: Part) -> (Vec<Found>, Uncovered) {
         match part {
             Part::Roots => self.examine_roots(),
-            Part::Directory { path, device } => self.examine_directory(path, device),
+            Part::Directory { path, device } => self.examine_directory(&path, device),
             Part::Names { listing, from } => self.examine_names(&listing, from),
         }
     }
@@ -217,25 +217,25 @@ impl Inner {
         (found, uncovered)
     }
 
-    fn examine_directory(&self, path: EntryPath, device: u64) -> (Vec<Found>, Uncovered) {
-        let opened = self.open_directory(&path).and_then(|directory| {
+    fn examine_directory(&self, path: &EntryPath, device: u64) -> (Vec<Found>, Uncovered) {
+        let opened = self.open_directory(path).and_then(|directory| {
             let (names, broken) = list(&directory)?;
             Ok((Listing { path: path.clone(), directory, names, device }, broken))
         });
         let (listing, broken) = match opened {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return (vec![vanished(&path, error)], Vec::new());
+                return (vec![vanished(path, error)], Vec::new());
             }
-            Err(error) => return (vec![trouble(&path, LIST, error)], Vec::new()),
+            Err(error) => return (vec![trouble(path, LIST, error)], Vec::new()),
         };
         let listing = Arc::new(listing);
         let (mut found, mut uncovered) = self.examine_names(&listing, 0);
         // What was listed before the error is archived all the same.
-        found.extend(broken.map(|error| trouble(&path, LIST, error.into())));
+        found.extend(broken.map(|error| trouble(path, LIST, error.into())));
         for from in (NAMES_PER_PART..listing.names.len()).step_by(NAMES_PER_PART) {
             let part = Part::Names { listing: Arc::clone(&listing), from };
-            uncovered.push((Place::new(&path, from), part));
+            uncovered.push((Place::new(path, from), part));
         }
         (found, uncovered)
     }
@@ -261,13 +261,14 @@ impl Inner {
         &self,
         path: &EntryPath,
         device: Option<u64>,
-        captured: io::Result<Captured>,
+        captured: io::Result<Option<Captured>>,
         found: &mut Vec<Found>,
         uncovered: &mut Uncovered,
     ) {
-        let (entry, xattrs) = match captured {
-            Ok(Captured::Entry { entry, xattrs }) => (entry, xattrs),
-            other => return found.extend(self.not_an_entry(path, other)),
+        let Captured { entry, xattrs } = match captured {
+            Ok(Some(captured)) => captured,
+            Ok(None) => return found.extend(self.no_entry(path, None)),
+            Err(error) => return found.extend(self.no_entry(path, Some(error))),
         };
         let is_directory = entry.kind == EntryKind::Directory;
         if self.excluded(path, is_directory) {
@@ -285,18 +286,19 @@ impl Inner {
         found.push(Found::Entry(entry));
     }
 
-    fn not_an_entry(&self, path: &EntryPath, captured: io::Result<Captured>) -> Option<Found> {
+    /// What is said of a name that is a socket, or could not be captured.
+    fn no_entry(&self, path: &EntryPath, error: Option<io::Error>) -> Option<Found> {
         if self.excluded(path, false) || self.excluded(path, true) {
             return None;
         }
-        match captured {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(vanished(path, error)),
-            Err(error) => Some(trouble(path, "examine", error)),
-            Ok(_) => {
+        Some(match error {
+            Some(error) if error.kind() == io::ErrorKind::NotFound => vanished(path, error),
+            Some(error) => trouble(path, "examine", error),
+            None => {
                 let error = io::Error::new(io::ErrorKind::Unsupported, "it is a socket");
-                Some(skipped(path, "archive", error))
+                skipped(path, "archive", error)
             }
-        }
+        })
     }
 
     /// Queues the directory `path` for listing, unless its path is too long to be listed.

@@ -64,9 +64,11 @@ fn access_control_lists_come_back() {
     assert_eq!(differences(&from, &to), [""; 0]);
 }
 
+type Damage<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn every_kind_of_difference_is_seen() {
-    let cases: [(&str, &dyn Fn(&Path)); 11] = [
+    let cases: [(&str, Damage<'_>); 11] = [
         ("dir/large: different content from byte 2999999 on", &|to| {
             let file = fs::File::options().write(true).open(to.join("dir/large")).unwrap();
             file.write_all_at(b"?", 2_999_999).unwrap();

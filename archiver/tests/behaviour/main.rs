@@ -1,5 +1,12 @@
 //! Behaviour of the archiver through its public interface and through its binary.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and helpers of tests are tests"
+)]
+
 mod escape;
 mod local_files;
 mod support;

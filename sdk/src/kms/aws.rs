@@ -123,8 +123,9 @@ fn required<T>(
     value.ok_or(KmsError::Incomplete { operation, field })
 }
 
-/// Keeps the service's code and message; an error that the service did not send is a failure to reach it.
-fn kms_error<E, R>(operation: &'static str, error: SdkError<E, R>) -> KmsError
+/// Any KMS operation's failure as a [`KmsError`]: the service's code and message are kept; an error that the
+/// service did not send is a failure to reach it.
+pub fn kms_error<E, R>(operation: &'static str, error: SdkError<E, R>) -> KmsError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

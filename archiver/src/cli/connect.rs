@@ -1,0 +1,237 @@
+//! From options, environment and configuration to an open location.
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kms::types::KeyState;
+use clap::Args;
+use strongroom::location::{Location, OpenOptions};
+use strongroom::store::Store;
+use strongroom::store::connect::{StoreOptions, connect};
+use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
+use strongroom_sdk::keyring::aws_kms::AwsKmsKeyring;
+use strongroom_sdk::kms::KmsError;
+use strongroom_sdk::kms::aws::{AwsKmsClient, kms_error};
+
+use super::Global;
+use super::config::{ConfigError, ConfigFile, LocationConfig, cache_folder};
+use super::exit::Failure;
+
+/// Which location a command works on.
+#[derive(Args, Clone, Debug)]
+pub(super) struct LocationArguments {
+    /// The location: its name in the configuration file, or its URL together with --key
+    /// [default: the only one there is].
+    #[arg(long, short, value_name = "NAME|URL", env = "STRONGROOM_LOCATION")]
+    location: Option<String>,
+    #[command(flatten)]
+    reach: ReachArguments,
+}
+
+/// How store and KMS are reached; what is not said here comes from the configuration file, and
+/// what is not there from the usual AWS places.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Reaching store and KMS")]
+pub(super) struct ReachArguments {
+    /// The CMK: key id, ARN or alias.
+    #[arg(long, value_name = "KEY", env = "STRONGROOM_KEY")]
+    pub(super) key: Option<String>,
+    /// The S3 endpoint, for stores other than AWS.
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_S3")]
+    endpoint: Option<String>,
+    /// The bucket's Region.
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// The AWS profile with the store's credentials.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Put the bucket into the host name instead of the path.
+    #[arg(long)]
+    virtual_hosted_style: bool,
+    /// The KMS endpoint, for a KMS other than AWS.
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_KMS")]
+    kms_endpoint: Option<String>,
+    /// The AWS profile with the KMS's credentials.
+    #[arg(long, value_name = "NAME")]
+    kms_profile: Option<String>,
+}
+
+/// A key as the KMS describes it.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    /// The key's ARN.
+    pub(super) arn: String,
+    /// Where its material comes from, such as `AWS_CLOUDHSM`; absent when the KMS does not let us
+    /// ask.
+    pub(super) origin: Option<String>,
+    /// The custom key store that holds it.
+    pub(super) key_store: Option<String>,
+}
+
+impl ReachArguments {
+    /// Lays what was said on the command line and in the environment over `config`.
+    pub(super) fn over(&self, config: LocationConfig) -> LocationConfig {
+        let or = |said: &Option<String>, configured| said.clone().or(configured);
+        LocationConfig {
+            key: self.key.clone().unwrap_or(config.key),
+            endpoint: or(&self.endpoint, config.endpoint),
+            region: or(&self.region, config.region),
+            profile: or(&self.profile, config.profile),
+            virtual_hosted_style: self.virtual_hosted_style || config.virtual_hosted_style,
+            kms_endpoint: or(&self.kms_endpoint, config.kms_endpoint),
+            kms_profile: or(&self.kms_profile, config.kms_profile),
+            ..config
+        }
+    }
+}
+
+impl LocationArguments {
+    /// How the location that was meant is reached.
+    pub(super) fn resolve(&self, global: &Global) -> Result<LocationConfig, Failure> {
+        let config = match self.location.as_deref().filter(|given| is_url(given)) {
+            Some(url) if self.reach.key.is_none() => {
+                return Err(ConfigError::Keyless { url: url.to_owned() }.into());
+            }
+            Some(url) => LocationConfig { url: url.to_owned(), ..LocationConfig::default() },
+            None => {
+                let file = ConfigFile::load(global.config.as_deref())?;
+                file.find(self.location.as_deref())?.1.clone()
+            }
+        };
+        Ok(self.reach.over(config))
+    }
+
+    /// Opens the location that was meant.
+    pub(super) async fn open(&self, global: &Global) -> Result<Arc<Location>, Failure> {
+        open(&self.resolve(global)?).await
+    }
+}
+
+/// Opens the location at `reach`.
+pub(super) async fn open(reach: &LocationConfig) -> Result<Arc<Location>, Failure> {
+    let store = open_store(reach, false).await?;
+    let kms = kms_client(reach).await;
+    // Decryption wants to know the one key that it may use by its full name.
+    let arn = match reach.key.starts_with("arn:") && !reach.key.contains(":alias/") {
+        true => reach.key.clone(),
+        false => describe_key(&kms, &reach.key).await?.arn,
+    };
+    let materials = materials(&kms, &arn)?;
+    let options = OpenOptions { cache: cache_folder() };
+    Ok(Arc::new(Location::open(store, materials, &options).await?))
+}
+
+/// Opens the store at `reach`; `create_folder` makes the folder of a `file://` store.
+pub(super) async fn open_store(
+    reach: &LocationConfig,
+    create_folder: bool,
+) -> Result<Arc<Store>, Failure> {
+    let is_s3 = reach.url.starts_with("s3:");
+    let aws = match is_s3 {
+        true => Some(aws(reach.profile.as_deref(), reach.region.as_deref()).await),
+        false => None,
+    };
+    let options = StoreOptions {
+        endpoint: reach.endpoint.clone(),
+        region: reach.region.clone(),
+        virtual_hosted_style: reach.virtual_hosted_style,
+        aws,
+        create_folder,
+    };
+    Ok(connect(&reach.url, &options)?)
+}
+
+/// A client of the KMS at `reach`, in the key's own Region where the key's name tells it.
+pub(super) async fn kms_client(reach: &LocationConfig) -> aws_sdk_kms::Client {
+    let config = aws(reach.kms_profile.as_deref(), region_of(&reach.key)).await;
+    let mut builder = aws_sdk_kms::config::Builder::from(&config);
+    if let Some(endpoint) = &reach.kms_endpoint {
+        builder = builder.endpoint_url(endpoint);
+    }
+    aws_sdk_kms::Client::from_conf(builder.build())
+}
+
+/// Asks the KMS what it knows of `key`.
+///
+/// A KMS that does not let us ask is no obstacle where the key is named by its ARN: a role that
+/// may only encrypt needs no more.
+pub(super) async fn describe_key(kms: &aws_sdk_kms::Client, key: &str) -> Result<Key, Failure> {
+    let described = kms.describe_key().key_id(key).send().await;
+    let described = match described.map_err(|error| kms_error("DescribeKey", error)) {
+        Ok(described) => described.key_metadata,
+        Err(error) if is_key_arn(key) && error.code() == Some("AccessDeniedException") => {
+            return Ok(Key { arn: key.to_owned(), origin: None, key_store: None });
+        }
+        Err(source) => return Err(Failure::Key { key: key.to_owned(), source }),
+    };
+    let incomplete = || KmsError::Incomplete { operation: "DescribeKey", field: "Arn" };
+    let metadata = described
+        .and_then(|metadata| Some((metadata.arn.clone()?, metadata)))
+        .ok_or_else(|| Failure::Key { key: key.to_owned(), source: incomplete() });
+    let (arn, metadata) = metadata?;
+    match metadata.key_state {
+        Some(KeyState::Enabled) | None => {}
+        Some(state) => {
+            let reason = format!("its state is {}", state.as_str());
+            return Err(Failure::KeyUnfit { key: key.to_owned(), reason });
+        }
+    }
+    let origin = metadata.origin.map(|origin| origin.as_str().to_owned());
+    Ok(Key { arn, origin, key_store: metadata.custom_key_store_id })
+}
+
+/// What encrypts and decrypts under the key with this ARN.
+pub(super) fn materials(
+    kms: &aws_sdk_kms::Client,
+    arn: &str,
+) -> Result<Arc<dyn MaterialsManager>, Failure> {
+    let client = Arc::new(AwsKmsClient::new(kms.clone()));
+    let keyring = AwsKmsKeyring::new(client, arn)
+        .map_err(|error| Failure::KeyUnfit { key: arn.to_owned(), reason: error.to_string() })?;
+    Ok(Arc::new(DefaultCmm::new(Arc::new(keyring))))
+}
+
+/// Whether this names a location by its URL rather than by its name.
+fn is_url(text: &str) -> bool {
+    text.contains("://") || text.starts_with("memory:")
+}
+
+fn is_key_arn(key: &str) -> bool {
+    key.starts_with("arn:") && key.contains(":key/")
+}
+
+/// The Region in an ARN: `arn:aws:kms:REGION:ACCOUNT:key/ID`.
+fn region_of(key: &str) -> Option<&str> {
+    let region = key.strip_prefix("arn:")?.split(':').nth(2)?;
+    Some(region).filter(|region| !region.is_empty())
+}
+
+async fn aws(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    loader.load().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_s_region_is_read_from_its_arn() {
+        let arn = "arn:aws:kms:eu-central-1:111122223333:key/1234";
+        assert_eq!(region_of(arn), Some("eu-central-1"));
+        assert_eq!(region_of("alias/backup"), None);
+        assert!(is_key_arn(arn) && !is_key_arn("arn:aws:kms:eu-central-1:111122223333:alias/x"));
+    }
+
+    #[test]
+    fn names_and_urls_are_told_apart() {
+        assert!(["s3://b/p", "file:///x", "memory:"].iter().all(|url| is_url(url)));
+        assert!(!is_url("offsite"));
+    }
+}

@@ -1,0 +1,198 @@
+//! `strongroom location`: archival locations and the names that they have here.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use strongroom::location::{CreateOptions, Location};
+use strongroom::store::preflight;
+
+use super::Global;
+use super::config::{ConfigFile, LocationConfig};
+use super::connect::{
+    self, Key, LocationArguments, ReachArguments, describe_key, kms_client, materials, open_store,
+};
+use super::exit::Failure;
+use super::output::Output;
+
+/// The commands on locations.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make an archival location, after trying everything that it will need.
+    #[command(after_help = "\
+Examples:
+  strongroom location create offsite s3://backups/laptop --key alias/backup
+  strongroom location create lab s3://backups --endpoint http://127.0.0.1:9000 \\
+      --key alias/backup --kms-endpoint http://127.0.0.1:4566
+  strongroom location create usb file:///media/usb/archive --key alias/backup")]
+    Create(CreateArguments),
+    /// Make a location that exists already known here.
+    #[command(after_help = "\
+Example:
+  strongroom location add offsite s3://backups/laptop --key alias/backup")]
+    Add(NewArguments),
+    /// List the locations that are known here.
+    List,
+    /// Show one location: what it is, where it is, which key it is under.
+    Show(LocationArguments),
+    /// Check that a location's store and key do all that they must.
+    Check(LocationArguments),
+}
+
+/// A location that gets a name.
+#[derive(Args)]
+pub(super) struct NewArguments {
+    /// What the location is called here.
+    name: String,
+    /// Where it is: s3://BUCKET/PREFIX or file:///FOLDER.
+    url: String,
+    #[command(flatten)]
+    reach: ReachArguments,
+}
+
+/// A location that is made.
+#[derive(Args)]
+pub(super) struct CreateArguments {
+    #[command(flatten)]
+    new: NewArguments,
+    /// How hard data is compressed.
+    #[arg(long, value_name = "1..22", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
+    zstd_level: i32,
+}
+
+impl Command {
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "location create",
+            Self::Add(_) => "location add",
+            Self::List => "location list",
+            Self::Show(_) => "location show",
+            Self::Check(_) => "location check",
+        }
+    }
+}
+
+pub(super) async fn run(command: Command, global: &Global, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Create(arguments) => {
+            let options =
+                CreateOptions { zstd_level: arguments.zstd_level, ..CreateOptions::default() };
+            introduce(&arguments.new, Some(&options), global, output).await
+        }
+        Command::Add(arguments) => introduce(&arguments, None, global, output).await,
+        Command::List => list(global, output),
+        Command::Show(arguments) => show(&arguments, global, output).await,
+        Command::Check(arguments) => check(&arguments, global, output).await,
+    }
+}
+
+/// Makes a location if `options` say how, opens it otherwise, and remembers it by name.
+async fn introduce(
+    new: &NewArguments,
+    options: Option<&CreateOptions>,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut file = ConfigFile::load(global.config.as_deref())?;
+    file.check_free(&new.name)?;
+    let named = new
+        .reach
+        .key
+        .clone()
+        .ok_or_else(|| super::config::ConfigError::Keyless { url: new.url.clone() })?;
+    let mut reach =
+        new.reach.over(LocationConfig { url: new.url.clone(), ..LocationConfig::default() });
+    let kms = kms_client(&reach).await;
+    let key = describe_key(&kms, &named).await?;
+    reach.key.clone_from(&key.arn);
+    reach.key_name = Some(named).filter(|named| *named != key.arn);
+    let store = open_store(&reach, options.is_some()).await?;
+    let materials = materials(&kms, &key.arn)?;
+    let location = match options {
+        Some(options) => Location::create(store, materials, options).await?,
+        None => Location::open(store, materials, &Default::default()).await?,
+    };
+    file.add(&new.name, reach.clone())?;
+    let did = if options.is_some() { "Created" } else { "Added" };
+    let human = format!("{did} location {}.\n{}", new.name, describe(&location, &reach, &key));
+    output.summary(&human, || members(&new.name, &location, &reach, &key))
+}
+
+fn list(global: &Global, output: &Output) -> Result<(), Failure> {
+    let file = ConfigFile::load(global.config.as_deref())?;
+    let locations = &file.config.locations;
+    let width = locations.keys().map(String::len).max().unwrap_or(0);
+    let lines: Vec<String> =
+        locations.iter().map(|(name, reach)| format!("{name:width$}  {}", reach.url)).collect();
+    output.result(&lines.join("\n"), || {
+        let all = locations.iter().map(|(name, reach)| {
+            json!({ "name": name, "url": reach.url, "key": reach.key, "endpoint": reach.endpoint })
+        });
+        json!({ "locations": all.collect::<Vec<Value>>() })
+    })
+}
+
+async fn show(
+    arguments: &LocationArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let reach = arguments.resolve(global)?;
+    let location = connect::open(&reach).await?;
+    let key = describe_key(&kms_client(&reach).await, &reach.key).await?;
+    output
+        .result(&describe(&location, &reach, &key), || members(&reach.url, &location, &reach, &key))
+}
+
+/// Opening has had `keys/0` decrypted and compared with `format`; the store is tried anew.
+async fn check(
+    arguments: &LocationArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let reach = arguments.resolve(global)?;
+    let key = describe_key(&kms_client(&reach).await, &reach.key).await?;
+    let location = connect::open(&reach).await?;
+    let capabilities = preflight(location.store()).await?;
+    if !capabilities.create_if_absent {
+        output.note(NO_CONDITIONAL_PUT);
+    }
+    let human = format!(
+        "The store does all that is asked of it, and the key opens the location.\n{}",
+        describe(&location, &reach, &key)
+    );
+    output.summary(&human, || members(&reach.url, &location, &reach, &key))
+}
+
+const NO_CONDITIONAL_PUT: &str = "strongroom: warning: this store accepts create-if-absent and ignores \
+it: let one host at a time collect garbage, and none while others write";
+
+fn describe(location: &Location, reach: &LocationConfig, key: &Key) -> String {
+    let mut lines = vec![
+        format!("  id      {}", location.id()),
+        format!("  store   {}", reach.url),
+        format!("  key     {}", key.arn),
+    ];
+    lines.extend(reach.endpoint.as_ref().map(|endpoint| format!("  at      {endpoint}")));
+    lines.extend(reach.kms_endpoint.as_ref().map(|endpoint| format!("  kms     {endpoint}")));
+    let store = key.key_store.as_ref().map(|id| format!(" in custom key store {id}"));
+    let origin = key.origin.as_ref();
+    lines.extend(origin.map(|origin| format!("  origin  {origin}{}", store.unwrap_or_default())));
+    if !location.format().capabilities.create_if_absent {
+        lines.push(NO_CONDITIONAL_PUT.replace("strongroom: ", "  "));
+    }
+    lines.join("\n")
+}
+
+fn members(name: &str, location: &Location, reach: &LocationConfig, key: &Key) -> Value {
+    json!({
+        "location": name,
+        "id": location.id().to_string(),
+        "url": reach.url,
+        "endpoint": reach.endpoint,
+        "kms_endpoint": reach.kms_endpoint,
+        "key": key.arn,
+        "key_name": reach.key_name,
+        "key_origin": key.origin,
+        "custom_key_store": key.key_store,
+        "format": location.format(),
+    })
+}

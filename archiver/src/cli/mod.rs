@@ -1,0 +1,139 @@
+//! The command line: options in, one command run, one exit code out.
+//!
+//! Only here are terminal, environment and home touched; the library below knows none of them.
+//! Each command has a file; [`exit`] alone says which failure ends in which code and hint.
+
+mod archive;
+mod check;
+mod config;
+mod connect;
+mod exit;
+mod location;
+mod ls;
+mod output;
+mod report;
+mod restore;
+mod select;
+mod snapshots;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use self::exit::Failure;
+use self::output::Output;
+
+/// Archives directories to object stores, encrypted under a key that never leaves its KMS.
+#[derive(Parser)]
+#[command(name = "strongroom", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+struct Global {
+    /// Print the result as JSON (version 1) on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print no progress and no summary.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Say more: once for entries left out on purpose, twice for what the libraries do.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// The configuration file [default: $XDG_CONFIG_HOME/strongroom/config.toml].
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make, list, show and check archival locations.
+    #[command(subcommand)]
+    Location(location::Command),
+    /// Archive directories and files into a new snapshot.
+    Archive(archive::Arguments),
+    /// List the snapshots of a location.
+    Snapshots(snapshots::Arguments),
+    /// List what is in a snapshot.
+    Ls(ls::Arguments),
+    /// Restore a snapshot, or parts of it, into a directory.
+    Restore(restore::Arguments),
+    /// Check that a location is whole, and name every object that is not.
+    Check(check::Arguments),
+}
+
+impl Command {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Location(command) => command.name(),
+            Self::Archive(_) => "archive",
+            Self::Snapshots(_) => "snapshots",
+            Self::Ls(_) => "ls",
+            Self::Restore(_) => "restore",
+            Self::Check(_) => "check",
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+pub(crate) fn main() -> ExitCode {
+    let command = Cli::command().after_long_help(exit::table());
+    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is what was asked for, and a closed pipe is no reason to complain.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::SUCCESS });
+        }
+    };
+    raise_open_files_limit();
+    start_tracing(cli.global.verbose);
+    let output = Output::new(cli.command.name(), &cli.global);
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::Start { source })
+        .and_then(|runtime| runtime.block_on(run(cli, &output)));
+    ExitCode::from(exit::end(result, &output))
+}
+
+async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Location(command) => location::run(command, global, output).await,
+        Command::Archive(arguments) => archive::run(arguments, global, output).await,
+        Command::Snapshots(arguments) => snapshots::run(arguments, global, output).await,
+        Command::Ls(arguments) => ls::run(arguments, global, output).await,
+        Command::Restore(arguments) => restore::run(arguments, global, output).await,
+        Command::Check(arguments) => check::run(arguments, global, output).await,
+    }
+}
+
+/// A restore holds many files open at once; the usual soft limit of 1,024 is for programs that
+/// use `select`, which this one does not.
+fn raise_open_files_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Without it a very large restore may fail for some files, and say so.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+fn start_tracing(verbose: u8) {
+    let filter = match verbose {
+        0 | 1 => return,
+        2 => "strongroom=debug,warn",
+        _ => "debug",
+    };
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish();
+    // Nobody else in this process sets one.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
