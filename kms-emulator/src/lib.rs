@@ -1,1 +1,69 @@
-//! AWS KMS and CloudHSM custom key stores on simulated HSM hardware.
+//! AWS KMS, CloudHSM v2 and STS `GetCallerIdentity` on simulated HSM hardware, for real AWS clients.
+//!
+//! [`Emulator::start`] gives an endpoint and credentials; `strongroom-kms serve` is that and a command
+//! line.
+//!
+//! # Map
+//!
+//! From the network inwards; each may use those below it, never one above.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `emulator` | puts a server together |
+//! | `server` | HTTP: bounds, dispatch by target name |
+//! | `sts`, `cloudhsm`, `kms` | the services, one file per operation; `kms/operations.rs` is the table |
+//! | `expiry` | deletes keys whose waiting period is over |
+//! | `keystore` | where key material lives: a trait, and the stores |
+//! | `auth` | SigV4; the only way to a caller |
+//! | `registry` | the state: snapshots to read, one thread that writes |
+//! | `storage` | SQLite behind a trait |
+//! | `policy` | key and identity policies, and the decision |
+//! | `protocol` | AWS JSON 1.1: members, validation, faults |
+//! | `records`, `ids`, `clock` | plain values |
+//!
+//! To add an operation see `kms/mod.rs`; to add a table see `storage/mod.rs`.
+//!
+//! # Invariants
+//!
+//! * No request reaches an operation without a matching signature: `Authenticated` has no other source
+//!   on the network's side.
+//! * No key is used without `policy::decide` and the key-state table having said yes: `UsableKey` needs
+//!   both proofs.
+//! * No key's bytes are in this crate; material is a reference that a key store understands.
+//! * Nothing is acknowledged or visible before it is durable.
+//! * No cryptographic request touches the database or takes a lock that requests share.
+//! * Nothing in this library reads the environment, the terminal or a clock other than the one given.
+//!
+//! # The credentials file
+//!
+//! ```json
+//! { "credentials": [
+//!   { "accountId": "111122223333", "accessKeyId": "AKIA…", "secretAccessKey": "…" },
+//!   { "accountId": "111122223333", "userName": "backup", "accessKeyId": "AKIA…",
+//!     "secretAccessKey": "…", "policies": [ { "Version": "2012-10-17", "Statement": […] } ] }
+//! ] }
+//! ```
+//! An entry without `userName` is a root credential of its account; `policies` are the user's identity
+//! policies, and a user without any may do what key policies allow to it by name.
+
+mod auth;
+pub mod clock;
+mod cloudhsm;
+mod emulator;
+mod error;
+mod expiry;
+pub mod ids;
+mod keystore;
+mod kms;
+mod policy;
+mod protocol;
+mod records;
+mod registry;
+mod server;
+mod storage;
+mod sts;
+
+pub use auth::CredentialsFileError;
+pub use emulator::{CallError, DataDir, Emulator, EmulatorConfig, RootAccessKey};
+pub use error::Error;
+pub use storage::StorageError;

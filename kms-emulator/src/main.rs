@@ -1,3 +1,11 @@
 //! The `strongroom-kms` command.
 
-fn main() {}
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::run(commands::Arguments::parse())
+}

@@ -1,0 +1,78 @@
+//! Who sent a request: Signature Version 4 and the credentials that it is checked against.
+
+mod credentials;
+mod sigv4;
+
+use std::sync::Arc;
+
+use crate::ids::Region;
+use crate::policy::Principal;
+use crate::protocol::{Fault, FaultCode};
+
+pub use credentials::CredentialsFileError;
+pub(crate) use credentials::{Credentials, generate_root_credential};
+pub(crate) use sigv4::{SignedRequest, verify};
+
+/// A principal of whom it is proved that the request is its own. Made by `sigv4::verify`
+/// after the signature matched, and by `in_process` for code that already runs inside the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Authenticated(Arc<Principal>);
+
+impl Authenticated {
+    /// For calls that never cross the network: whoever links the server into its process owns it.
+    pub(crate) fn in_process(principal: Arc<Principal>) -> Self {
+        Self(principal)
+    }
+
+    /// The principal.
+    pub(crate) fn principal(&self) -> &Arc<Principal> {
+        &self.0
+    }
+}
+
+/// An authenticated request: by whom, and for which Region its signature is scoped.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) identity: Authenticated,
+    pub(crate) region: Region,
+}
+
+/// Why a request is not authenticated; each service words it in its own protocol.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    /// There is no `Authorization` header.
+    #[error("Missing Authentication Token")]
+    Missing,
+    /// The header, or what has to go with it, does not have the form of SigV4.
+    #[error("{0}")]
+    Incomplete(String),
+    /// No such access key, or a session token, of which there are none.
+    #[error("The security token included in the request is invalid.")]
+    UnknownToken,
+    /// Well formed and wrong: signature, scope, date or payload.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl AuthError {
+    /// The fault as the JSON services word it.
+    pub(crate) fn into_fault(self) -> Fault {
+        let code = match &self {
+            Self::Missing => FaultCode::MissingAuthenticationTokenException,
+            Self::Incomplete(_) => FaultCode::IncompleteSignatureException,
+            Self::UnknownToken => FaultCode::UnrecognizedClientException,
+            Self::Invalid(_) => FaultCode::InvalidSignatureException,
+        };
+        Fault::new(code, self.to_string())
+    }
+
+    /// The error's code in the query protocol of STS.
+    pub(crate) fn query_code(&self) -> &'static str {
+        match self {
+            Self::Missing => "MissingAuthenticationToken",
+            Self::Incomplete(_) => "IncompleteSignature",
+            Self::UnknownToken => "InvalidClientTokenId",
+            Self::Invalid(_) => "SignatureDoesNotMatch",
+        }
+    }
+}

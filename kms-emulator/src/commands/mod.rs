@@ -1,0 +1,37 @@
+//! The command line: one file per subcommand.
+
+mod serve;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// AWS KMS and CloudHSM on simulated HSM hardware.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom-kms", version, about)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve KMS, CloudHSM v2 and STS over HTTP.
+    Serve(serve::Serve),
+}
+
+/// Runs a command; an error is one sentence on standard error and exit code 1.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let result = match arguments.command {
+        Command::Serve(serve) => serve.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to be told if standard error is closed.
+            drop(writeln!(std::io::stderr(), "strongroom-kms: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Why a server does not start.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::auth::CredentialsFileError;
+use crate::storage::StorageError;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The first state cannot be written.
+    #[error(transparent)]
+    StorageWrite(Arc<StorageError>),
+    /// The credentials file cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsFileError),
+    /// The HSM of the default key store does not start.
+    #[error("the HSM of the default key store does not start: {0}")]
+    Hsm(#[from] strongroom_hsm::HsmError),
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness")]
+    Randomness,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A directory for state that ends with the server cannot be made.
+    #[error("cannot make a temporary directory: {0}")]
+    TemporaryDirectory(std::io::Error),
+    /// The server stopped while it was starting.
+    #[error("the server stopped while it was starting")]
+    Stopped,
+}

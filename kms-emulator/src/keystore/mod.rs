@@ -1,0 +1,124 @@
+//! Where key material lives: a trait, the default key store, and (beside it) custom key stores.
+//!
+//! The KMS never sees a key. It asks a store to seal and open with the material that a reference
+//! names; what comes back is ciphertext, or plaintext that the caller may have.
+
+mod fleet;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+use crate::ids::KeyArn;
+use crate::protocol::{Fault, FaultCode};
+use crate::records::{Key, Material};
+
+pub(crate) use fleet::FleetKeyStore;
+
+/// Largest plaintext of one seal, in bytes: what `Encrypt` takes.
+pub(crate) const PLAINTEXT_BYTES_MAX: usize = 4_096;
+
+/// A place that makes and holds key material.
+#[async_trait]
+pub(crate) trait KeyStore: Send + Sync {
+    /// Makes AES-256 material for a new key.
+    async fn create(&self, key: &KeyArn) -> Result<Material, KeyStoreError>;
+
+    /// Encrypts at most `PLAINTEXT_BYTES_MAX` bytes under a key derived from the
+    /// material for this message alone; `aad` is authenticated with it.
+    async fn seal(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, KeyStoreError>;
+
+    /// Decrypts what `seal` returned, given the same material and `aad`.
+    async fn open(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError>;
+
+    /// Draws random bytes from the store's own generator.
+    async fn random(&self, bytes: usize) -> Result<Zeroizing<Vec<u8>>, KeyStoreError>;
+
+    /// Destroys the material of a deleted key. Material that is not there any more counts as destroyed.
+    async fn delete(&self, material: &Material) -> Result<(), KeyStoreError>;
+
+    /// Whether keys of this store can be used now; if not their state is `Unavailable`.
+    fn is_available(&self) -> bool;
+}
+
+/// Why a key store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum KeyStoreError {
+    /// Ciphertext, authenticated data and material do not belong together.
+    #[error("the ciphertext is not authentic")]
+    NotAuthentic,
+    /// The store is not connected.
+    #[error("the key store is not connected")]
+    Unavailable,
+    /// The store is connected and none of its HSMs answers.
+    #[error("no HSM of the key store answers: {0}")]
+    Unreachable(String),
+    /// The HSM failed.
+    #[error("the HSM failed: {0}")]
+    Hsm(#[from] strongroom_hsm::HsmError),
+}
+
+impl KeyStoreError {
+    /// What a caller that used `key` is told.
+    pub(crate) fn into_fault(self, key: &Key) -> Fault {
+        match self {
+            Self::NotAuthentic => Fault::invalid_ciphertext(),
+            Self::Unavailable => Fault::invalid_state(format!("{} is unavailable.", key.arn())),
+            Self::Unreachable(_) => {
+                Fault::invalid_state("KMS cannot communicate with your CloudHSM cluster")
+                    .because(self)
+            }
+            Self::Hsm(_) => Fault::internal(self),
+        }
+    }
+}
+
+/// The key stores of a server.
+pub(crate) struct KeyStores {
+    default: Arc<dyn KeyStore>,
+}
+
+impl KeyStores {
+    /// A server with the default key store alone.
+    pub(crate) fn new(default: Arc<dyn KeyStore>) -> Self {
+        Self { default }
+    }
+
+    /// The default key store: for keys of origin `AWS_KMS`, and for randomness.
+    pub(crate) fn default_store(&self) -> &Arc<dyn KeyStore> {
+        &self.default
+    }
+
+    /// The store that holds a key's material; none if its custom key store is not known any more.
+    pub(crate) fn of(&self, key: &Key) -> Option<&Arc<dyn KeyStore>> {
+        match &key.custom_key_store {
+            None => Some(&self.default),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether the key's material can be used now.
+    pub(crate) fn is_available(&self, key: &Key) -> bool {
+        self.of(key).is_some_and(|store| store.is_available())
+    }
+}
+
+/// The refusal for a custom key store that does not exist.
+pub(crate) fn custom_key_store_not_found(id: &str) -> Fault {
+    Fault::new(
+        FaultCode::CustomKeyStoreNotFoundException,
+        format!("Custom key store with the ID {id} is not found."),
+    )
+}

@@ -1,0 +1,68 @@
+//! One request, as an operation sees it.
+
+use std::sync::Arc;
+
+use super::Kms;
+use crate::auth::Caller;
+use crate::clock::Timestamp;
+use crate::ids::RealmId;
+use crate::policy::{self, Authorized, Principal, Query, RequestFacts};
+use crate::protocol::Fault;
+use crate::registry::{Draft, State, UpdateError};
+
+/// Who asks, where, and the state of that moment.
+pub(crate) struct Call {
+    pub(super) kms: Arc<Kms>,
+    /// The operation's name.
+    pub(super) operation: &'static str,
+    /// The caller's account in the Region of its signature.
+    pub(super) realm: RealmId,
+    /// The state when the request came; an operation reads this and no newer one.
+    pub(super) state: Arc<State>,
+    pub(super) now: Timestamp,
+    principal: Arc<Principal>,
+}
+
+impl Call {
+    /// A request of `caller` for `operation`.
+    pub(crate) fn new(kms: Arc<Kms>, caller: Caller, operation: &'static str) -> Self {
+        let principal = Arc::clone(caller.identity.principal());
+        let realm = RealmId { account: principal.account, region: caller.region };
+        let (state, now) = (kms.registry.state(), kms.clock.now());
+        Self { kms, operation, realm, state, now, principal }
+    }
+
+    /// Who asks.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Decides an operation that has no key: identity policies alone.
+    pub(crate) fn authorize_without_key(
+        &self,
+        resource: &str,
+        facts: &RequestFacts<'_>,
+    ) -> Result<Authorized, Fault> {
+        policy::decide(&Query {
+            principal: &self.principal,
+            action: &format!("kms:{}", self.operation),
+            resource,
+            key_policy: None,
+            key: None,
+            facts,
+        })
+    }
+
+    /// Changes the state; see `Registry::update`.
+    pub(crate) async fn update<T, F>(&self, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Draft) -> Result<T, Fault> + Send + 'static,
+    {
+        self.kms.registry.update(work).await.map_err(|error| match error {
+            UpdateError::Refused(fault) => fault,
+            UpdateError::Storage(error) => Fault::internal(error),
+            UpdateError::Closed => Fault::internal("the server is shutting down"),
+        })
+    }
+}

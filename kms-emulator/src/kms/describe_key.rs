@@ -1,0 +1,33 @@
+//! DescribeKey.
+
+use super::access::Naming;
+use super::key_metadata::{KeyMetadata, KeyMetadataReply};
+use super::{Call, Operation, shapes};
+use crate::policy::RequestFacts;
+use crate::protocol::{Fault, Members, Request};
+
+pub(super) struct DescribeKey;
+
+pub(super) struct Input {
+    key_id: String,
+}
+
+impl Request for Input {
+    fn read(members: &mut Members) -> Result<Self, Fault> {
+        shapes::grant_tokens(members)?;
+        Ok(Self { key_id: members.string("KeyId", &shapes::KEY_ID)? })
+    }
+}
+
+impl Operation for DescribeKey {
+    const NAME: &'static str = "DescribeKey";
+    type Input = Input;
+    type Output = KeyMetadataReply;
+
+    async fn run(call: &Call, input: Input) -> Result<KeyMetadataReply, Fault> {
+        let found = call.find_key(&input.key_id, Naming::KeyOrAlias)?;
+        let key = found.authorize(call, RequestFacts::default())?;
+        let state = key.state(call);
+        Ok(KeyMetadataReply { key_metadata: KeyMetadata::of(key.key(), state) })
+    }
+}

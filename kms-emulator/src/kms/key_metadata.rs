@@ -1,0 +1,72 @@
+//! `KeyMetadata`: what CreateKey and DescribeKey show of a key.
+
+use serde::Serialize;
+
+use super::key_state::KeyState;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, KeyArn, KeyId};
+use crate::records::{Key, Lifecycle, MaterialId, Origin};
+
+/// The members that a symmetric key has.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct KeyMetadata {
+    #[serde(rename = "AWSAccountId")]
+    account: AccountId,
+    key_id: KeyId,
+    arn: KeyArn,
+    creation_date: Timestamp,
+    enabled: bool,
+    description: String,
+    key_usage: &'static str,
+    key_state: KeyState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_date: Option<Timestamp>,
+    origin: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_key_store_id: Option<String>,
+    key_manager: &'static str,
+    customer_master_key_spec: &'static str,
+    key_spec: &'static str,
+    encryption_algorithms: [&'static str; 1],
+    multi_region: bool,
+    /// Only for keys whose material can be rotated: none of a custom key store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_key_material_id: Option<MaterialId>,
+}
+
+impl KeyMetadata {
+    /// What is shown of `key` while it is in `state`.
+    pub(super) fn of(key: &Key, state: KeyState) -> Self {
+        let deletion_date = match key.lifecycle {
+            Lifecycle::PendingDeletion { at, .. } => Some(at),
+            Lifecycle::Enabled | Lifecycle::Disabled => None,
+        };
+        Self {
+            account: key.realm.account,
+            key_id: key.id,
+            arn: key.arn(),
+            creation_date: key.created,
+            enabled: state == KeyState::Enabled,
+            description: key.description.to_string(),
+            key_usage: "ENCRYPT_DECRYPT",
+            key_state: state,
+            deletion_date,
+            origin: key.origin.as_str(),
+            custom_key_store_id: key.custom_key_store.as_ref().map(ToString::to_string),
+            key_manager: "CUSTOMER",
+            customer_master_key_spec: "SYMMETRIC_DEFAULT",
+            key_spec: "SYMMETRIC_DEFAULT",
+            encryption_algorithms: ["SYMMETRIC_DEFAULT"],
+            multi_region: false,
+            current_key_material_id: (key.origin == Origin::AwsKms).then_some(key.material.id),
+        }
+    }
+}
+
+/// A reply that is a key's metadata.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct KeyMetadataReply {
+    pub(super) key_metadata: KeyMetadata,
+}

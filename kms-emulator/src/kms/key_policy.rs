@@ -1,0 +1,48 @@
+//! What makes a key policy acceptable.
+
+use std::sync::Arc;
+
+use super::Call;
+use crate::ids::KeyArn;
+use crate::policy::{self, KeyPolicy, Query, RequestFacts};
+use crate::protocol::{Fault, FaultCode};
+
+/// Longest key policy, in bytes (quota of KMS).
+const POLICY_BYTES_MAX: usize = 32 * 1024;
+
+/// Reads the text of a key policy.
+///
+/// # Errors
+/// `LimitExceededException`, `MalformedPolicyDocumentException`.
+pub(super) fn parse(text: &str) -> Result<Arc<KeyPolicy>, Fault> {
+    if text.len() > POLICY_BYTES_MAX {
+        return Err(Fault::new(
+            FaultCode::LimitExceededException,
+            format!("A key policy has at most {POLICY_BYTES_MAX} bytes"),
+        ));
+    }
+    KeyPolicy::parse(text).map(Arc::new).map_err(|error| malformed(&error.to_string()))
+}
+
+/// The lockout safety check: who sets a policy must be able to set the next one under it.
+///
+/// # Errors
+/// `MalformedPolicyDocumentException`.
+pub(super) fn check_lockout(call: &Call, policy: &KeyPolicy, arn: &KeyArn) -> Result<(), Fault> {
+    policy::decide(&Query {
+        principal: call.principal(),
+        action: "kms:PutKeyPolicy",
+        resource: &arn.to_string(),
+        key_policy: Some((policy, arn.realm.account)),
+        key: None,
+        facts: &RequestFacts::default(),
+    })
+    .map(drop)
+    .map_err(|_| {
+        malformed("The new key policy will not allow you to update the key policy in the future.")
+    })
+}
+
+fn malformed(reason: &str) -> Fault {
+    Fault::new(FaultCode::MalformedPolicyDocumentException, reason)
+}

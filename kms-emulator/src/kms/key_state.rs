@@ -1,0 +1,57 @@
+//! The key state that AWS shows.
+
+use serde::{Serialize, Serializer};
+
+use crate::records::{Key, Lifecycle};
+
+/// A key's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    Enabled,
+    Disabled,
+    PendingDeletion,
+    PendingImport,
+    Unavailable,
+    Creating,
+    Updating,
+}
+
+impl KeyState {
+    /// Every state, in the order of the key-state table's columns.
+    const COLUMNS: [(Self, &'static str); 7] = [
+        (Self::Enabled, "Enabled"),
+        (Self::Disabled, "Disabled"),
+        (Self::PendingDeletion, "PendingDeletion"),
+        (Self::PendingImport, "PendingImport"),
+        (Self::Unavailable, "Unavailable"),
+        (Self::Creating, "Creating"),
+        (Self::Updating, "Updating"),
+    ];
+
+    /// The state of a key, given whether its key store can be reached. A key that waits for its
+    /// deletion stays `PendingDeletion` even while it is unavailable (footnote 13 of the table).
+    pub(crate) fn of(key: &Key, is_available: bool) -> Self {
+        match key.lifecycle {
+            Lifecycle::PendingDeletion { .. } => Self::PendingDeletion,
+            _ if !is_available => Self::Unavailable,
+            Lifecycle::Enabled => Self::Enabled,
+            Lifecycle::Disabled => Self::Disabled,
+        }
+    }
+
+    /// The column of the key-state table.
+    pub(super) fn column(self) -> usize {
+        Self::COLUMNS.iter().position(|(state, _)| *state == self).unwrap_or(usize::MAX)
+    }
+
+    /// The name on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::COLUMNS.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl Serialize for KeyState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

@@ -1,0 +1,122 @@
+//! What is true of a request, under the names that conditions use.
+
+use std::collections::BTreeMap;
+
+use super::Principal;
+use crate::records::Key;
+
+/// Looks a condition key up.
+pub(super) trait Facts {
+    /// The values of a condition key; none if the request has no such key. Names ignore case.
+    fn values(&self, key: &str) -> Vec<String>;
+}
+
+/// What an operation knows about its request. Conditions are rare, so values are looked up when one asks.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RequestFacts<'a> {
+    pub(crate) encryption_context: Option<&'a BTreeMap<String, String>>,
+    /// The alias by which the request names the key.
+    pub(crate) request_alias: Option<&'a str>,
+    /// Looks up the aliases that the key has.
+    pub(crate) resource_aliases: Option<&'a (dyn Fn() -> Vec<String> + Sync)>,
+    pub(crate) request_tags: Option<&'a BTreeMap<String, String>>,
+    pub(crate) bypass_policy_lockout: Option<bool>,
+    pub(crate) pending_window_days: Option<u32>,
+    pub(crate) reencrypt_on_same_key: Option<bool>,
+    /// What CreateKey asks for; for other operations it follows from the key.
+    pub(crate) key_origin: Option<&'a str>,
+}
+
+/// The facts of a request by one principal on one key.
+pub(super) struct CallFacts<'a> {
+    pub(super) principal: &'a Principal,
+    pub(super) key: Option<&'a Key>,
+    pub(super) request: &'a RequestFacts<'a>,
+}
+
+impl Facts for CallFacts<'_> {
+    fn values(&self, key: &str) -> Vec<String> {
+        let lower = key.to_ascii_lowercase();
+        match lower.split_once(':') {
+            Some(("kms", name)) => self.kms_values(name),
+            Some(("aws", name)) => self.aws_values(name),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl CallFacts<'_> {
+    fn kms_values(&self, name: &str) -> Vec<String> {
+        let request = self.request;
+        if let Some(context_key) = name.strip_prefix("encryptioncontext:") {
+            return named(request.encryption_context, context_key);
+        }
+        let key_only = |value: &str| self.key.map(|_| value.to_owned()).into_iter().collect();
+        let is_create = request.key_origin.is_some();
+        match name {
+            "encryptioncontextkeys" => {
+                request.encryption_context.into_iter().flatten().map(|(k, _)| k.clone()).collect()
+            }
+            "calleraccount" => vec![self.principal.account.to_string()],
+            "keyorigin" => one(self.key.map(|key| key.origin.as_str()).or(request.key_origin)),
+            "keyspec" | "customermasterkeyspec" | "encryptionalgorithm" if is_create => {
+                vec!["SYMMETRIC_DEFAULT".to_owned()]
+            }
+            "keyusage" | "customermasterkeyusage" if is_create => {
+                vec!["ENCRYPT_DECRYPT".to_owned()]
+            }
+            "keyspec" | "customermasterkeyspec" | "encryptionalgorithm" => {
+                key_only("SYMMETRIC_DEFAULT")
+            }
+            "keyusage" | "customermasterkeyusage" => key_only("ENCRYPT_DECRYPT"),
+            "multiregion" => key_only("false"),
+            "requestalias" => one(request.request_alias),
+            "resourcealiases" => {
+                request.resource_aliases.map(|look_up| look_up()).unwrap_or_default()
+            }
+            "bypasspolicylockoutsafetycheck" => one(request.bypass_policy_lockout),
+            "schedulekeydeletionpendingwindowindays" => one(request.pending_window_days),
+            "reencryptonsamekey" => one(request.reencrypt_on_same_key),
+            // kms:ViaService and the keys of grants and attestation: no request here has them.
+            _ => Vec::new(),
+        }
+    }
+
+    fn aws_values(&self, name: &str) -> Vec<String> {
+        if let Some(tag) = name.strip_prefix("resourcetag/") {
+            return named(self.key.map(|key| key.tags.as_ref()), tag);
+        }
+        if let Some(tag) = name.strip_prefix("requesttag/") {
+            return named(self.request.request_tags, tag);
+        }
+        match name {
+            "principalarn" => vec![self.principal.arn.clone()],
+            "principalaccount" => vec![self.principal.account.to_string()],
+            "principaltype" => {
+                vec![if self.principal.is_root() { "Account" } else { "User" }.to_owned()]
+            }
+            "userid" => vec![self.principal.unique_id.clone()],
+            "username" => match &self.principal.identity {
+                super::Identity::User { name, .. } => vec![name.clone()],
+                super::Identity::Root => Vec::new(),
+            },
+            "tagkeys" => {
+                self.request.request_tags.into_iter().flatten().map(|(k, _)| k.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Every value whose name equals `wanted`, which is in lower case, without regard to case.
+fn named(map: Option<&BTreeMap<String, String>>, wanted: &str) -> Vec<String> {
+    map.into_iter()
+        .flatten()
+        .filter(|(name, _)| name.to_ascii_lowercase() == wanted)
+        .map(|(_, value)| value.clone())
+        .collect()
+}
+
+fn one(value: Option<impl ToString>) -> Vec<String> {
+    value.map(|value| value.to_string()).into_iter().collect()
+}

@@ -1,0 +1,281 @@
+//! Strict reading of a request body's members.
+//!
+//! A member of the wrong JSON type is a `SerializationException` at once; values that break the model's
+//! constraints are collected, so that one `ValidationException` names them all. A reader returns a
+//! placeholder for a bad value: `parse` never lets a request with a violation out.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::validation::{self, BlobLimits, EnumValues, IntegerLimits, ListLimits, StringLimits};
+use super::{Fault, FaultCode};
+
+/// The input of an operation.
+pub(crate) trait Request: Sized {
+    /// Takes every member that the operation knows; unknown members are ignored, as AWS ignores them.
+    fn read(members: &mut Members) -> Result<Self, Fault>;
+
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// `SerializationException` for what is not a JSON object of the right types, `ValidationException`
+    /// that names every broken constraint.
+    fn parse(body: &[u8]) -> Result<Self, Fault> {
+        let mut members = Members::of_body(body)?;
+        let request = Self::read(&mut members)?;
+        members.finish()?;
+        Ok(request)
+    }
+}
+
+/// The members of one JSON object, each taken once.
+#[derive(Debug)]
+pub(crate) struct Members {
+    object: Map<String, Value>,
+    /// Where this object lies in the request: empty, or for example `tags.1.member.`.
+    prefix: String,
+    violations: Vec<String>,
+}
+
+impl Members {
+    fn of_body(body: &[u8]) -> Result<Self, Fault> {
+        // AWS takes an empty body for an empty object. `serde_json` bounds the depth at 128.
+        let value = match body {
+            [] => Value::Object(Map::new()),
+            _ => serde_json::from_slice(body)
+                .map_err(|error| Fault::serialization("").because(error))?,
+        };
+        match value {
+            Value::Object(object) => {
+                Ok(Self { object, prefix: String::new(), violations: Vec::new() })
+            }
+            _ => Err(Fault::serialization("Unexpected token received from parser")),
+        }
+    }
+
+    fn finish(self) -> Result<(), Fault> {
+        if self.violations.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::new(FaultCode::ValidationException, validation::summary(&self.violations)))
+    }
+
+    /// A string that must be there.
+    pub(crate) fn string(&mut self, name: &str, limits: &StringLimits) -> Result<String, Fault> {
+        let value = self.optional_string(name, limits)?;
+        Ok(self.require(name, value))
+    }
+
+    /// A string that may be absent.
+    pub(crate) fn optional_string(
+        &mut self,
+        name: &str,
+        limits: &StringLimits,
+    ) -> Result<Option<String>, Fault> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let text = into_string(value)?;
+        limits.check(&self.path(name), &text, &mut self.violations);
+        Ok(Some(text))
+    }
+
+    /// A blob that must be there: base64 on the wire, zeroised when dropped.
+    pub(crate) fn blob(
+        &mut self,
+        name: &str,
+        limits: &BlobLimits,
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let value = self.optional_blob(name, limits)?;
+        Ok(self.require(name, value))
+    }
+
+    /// A blob that may be absent.
+    pub(crate) fn optional_blob(
+        &mut self,
+        name: &str,
+        limits: &BlobLimits,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let text = Zeroizing::new(into_string(value)?);
+        let bytes = STANDARD
+            .decode(text.as_bytes())
+            .map(Zeroizing::new)
+            .map_err(|error| Fault::serialization("").because(error))?;
+        limits.check(&self.path(name), bytes.len(), &mut self.violations);
+        Ok(Some(bytes))
+    }
+
+    /// An integer that may be absent.
+    pub(crate) fn optional_integer(
+        &mut self,
+        name: &str,
+        limits: &IntegerLimits,
+    ) -> Result<Option<u32>, Fault> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let number = match &value {
+            Value::Number(number) => number.as_i64().ok_or_else(|| {
+                Fault::serialization("class java.lang.Double can not be converted to an Integer")
+            })?,
+            other => return Err(mistyped(other, "an Integer")),
+        };
+        Ok(Some(limits.check(&self.path(name), number, &mut self.violations)))
+    }
+
+    /// A boolean that may be absent.
+    pub(crate) fn optional_boolean(&mut self, name: &str) -> Result<Option<bool>, Fault> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(value)),
+            Some(other) => Err(mistyped(&other, "a Boolean")),
+        }
+    }
+
+    /// One of a set of names, that may be absent.
+    pub(crate) fn optional_enum<E: EnumValues>(&mut self, name: &str) -> Result<Option<E>, Fault> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let text = into_string(value)?;
+        let found = E::from_wire(&text);
+        if found.is_none() {
+            self.violations.push(E::breach(&self.path(name), &text));
+        }
+        Ok(found)
+    }
+
+    /// A list of strings that may be absent.
+    pub(crate) fn optional_strings(
+        &mut self,
+        name: &str,
+        list: &ListLimits,
+        each: &StringLimits,
+    ) -> Result<Option<Vec<String>>, Fault> {
+        let Some(items) = self.take_list(name, list)? else { return Ok(None) };
+        let mut strings = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let text = into_string(item)?;
+            each.check(&self.item_path(name, index), &text, &mut self.violations);
+            strings.push(text);
+        }
+        Ok(Some(strings))
+    }
+
+    /// A list of structures that may be absent, each read by `read`.
+    pub(crate) fn optional_structures<T>(
+        &mut self,
+        name: &str,
+        list: &ListLimits,
+        read: impl Fn(&mut Members) -> Result<T, Fault>,
+    ) -> Result<Option<Vec<T>>, Fault> {
+        let Some(items) = self.take_list(name, list)? else { return Ok(None) };
+        let mut structures = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let prefix = format!("{}.", self.item_path(name, index));
+            structures.push(self.nested(prefix, item, &read)?);
+        }
+        Ok(Some(structures))
+    }
+
+    /// A map of strings to strings that may be absent; of a name given twice the last counts.
+    pub(crate) fn optional_string_map(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Fault> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(object)) => object
+                .into_iter()
+                .map(|(key, value)| Ok((key, into_string(value)?)))
+                .collect::<Result<_, Fault>>()
+                .map(Some),
+            Some(other) => Err(mistyped(&other, "a Map")),
+        }
+    }
+
+    /// Whether a structure of that name is there at all; for those that are refused whatever they hold.
+    pub(crate) fn holds_structure(&mut self, name: &str) -> Result<bool, Fault> {
+        match self.take(name) {
+            None => Ok(false),
+            Some(Value::Object(_)) => Ok(true),
+            Some(other) => Err(mistyped(&other, "a Structure")),
+        }
+    }
+
+    /// Records that a list or structure that must be there is absent.
+    pub(crate) fn require<T: Default>(&mut self, name: &str, value: Option<T>) -> T {
+        if value.is_none() {
+            self.violations.push(validation::absent(&self.path(name)));
+        }
+        value.unwrap_or_default()
+    }
+
+    fn nested<T>(
+        &mut self,
+        prefix: String,
+        item: Value,
+        read: &impl Fn(&mut Members) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let Value::Object(object) = item else { return Err(mistyped(&item, "a Structure")) };
+        let mut inner =
+            Members { object, prefix, violations: std::mem::take(&mut self.violations) };
+        let structure = read(&mut inner);
+        self.violations = inner.violations;
+        structure
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        // `swap_remove` keeps no order, which nobody asks for after this; null means absent.
+        self.object.swap_remove(name).filter(|value| !value.is_null())
+    }
+
+    fn take_list(&mut self, name: &str, list: &ListLimits) -> Result<Option<Vec<Value>>, Fault> {
+        let items = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(other) => return Err(mistyped(&other, "a List")),
+        };
+        list.check(&self.path(name), items.len(), &mut self.violations);
+        Ok(Some(items))
+    }
+
+    /// AWS names a member in a message with a lower-case first letter.
+    fn path(&self, name: &str) -> String {
+        let mut letters = name.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+        format!(
+            "{}{}{}",
+            self.prefix,
+            first.map(String::from).unwrap_or_default(),
+            letters.as_str()
+        )
+    }
+
+    fn item_path(&self, name: &str, index: usize) -> String {
+        format!("{}.{}.member", self.path(name), index.saturating_add(1))
+    }
+}
+
+fn into_string(value: Value) -> Result<String, Fault> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(mistyped(&other, "a String")),
+    }
+}
+
+fn mistyped(found: &Value, wanted: &str) -> Fault {
+    let token = match found {
+        Value::Null => "NULL_VALUE",
+        Value::Bool(true) => "TRUE_VALUE",
+        Value::Bool(false) => "FALSE_VALUE",
+        Value::Number(_) => "NUMBER_VALUE",
+        Value::String(_) => "STRING_VALUE",
+        Value::Array(_) => {
+            return Fault::serialization("Start of list found where not expected");
+        }
+        Value::Object(_) => {
+            return Fault::serialization("Start of structure or map found where not expected.");
+        }
+    };
+    Fault::serialization(format!("{token} can not be converted to {wanted}"))
+}

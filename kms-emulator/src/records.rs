@@ -1,0 +1,132 @@
+//! What the KMS keeps: keys, aliases and credentials as plain immutable values.
+//!
+//! A change makes a new value and replaces the old one behind its `Arc`; whoever holds the old one
+//! keeps a consistent view. Key material is here only as a reference that its key store understands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AliasName, KeyArn, KeyId, RealmId};
+use crate::policy::KeyPolicy;
+
+/// Where a key's material was made and lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The default key store.
+    AwsKms,
+    /// A CloudHSM cluster behind a custom key store.
+    AwsCloudHsm,
+}
+
+impl Origin {
+    /// The name on the wire and in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsKms => "AWS_KMS",
+            Self::AwsCloudHsm => "AWS_CLOUDHSM",
+        }
+    }
+
+    /// The inverse of `as_str`.
+    pub(crate) fn from_wire(name: &str) -> Option<Self> {
+        [Self::AwsKms, Self::AwsCloudHsm].into_iter().find(|origin| origin.as_str() == name)
+    }
+}
+
+/// What its owner has decided about a key. The key *state* that AWS shows follows from this and from
+/// whether the key store can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifecycle {
+    /// Usable.
+    Enabled,
+    /// Kept and not usable.
+    Disabled,
+    /// To be deleted at `at`; the owner chose a waiting period of `window_days`.
+    PendingDeletion { at: Timestamp, window_days: u32 },
+}
+
+/// The id of one version of a key's material: 32 bytes, written as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaterialId(pub(crate) [u8; 32]);
+
+impl Serialize for MaterialId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+/// One version of a key's material, as its key store finds it again.
+///
+/// The reference is no secret: for the default key store it is the key wrapped under a key that never
+/// leaves the HSM, for a cluster it says which object to look for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Material {
+    pub(crate) id: MaterialId,
+    pub(crate) reference: Box<[u8]>,
+}
+
+/// A KMS key.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) realm: RealmId,
+    pub(crate) id: KeyId,
+    pub(crate) created: Timestamp,
+    pub(crate) description: Arc<str>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) origin: Origin,
+    /// The custom key store that holds the material; none for the default key store.
+    pub(crate) custom_key_store: Option<Arc<str>>,
+    pub(crate) policy: Arc<KeyPolicy>,
+    pub(crate) tags: Arc<BTreeMap<String, String>>,
+    /// The material that encrypts. Rotation (issue 4) will keep earlier ones beside it.
+    pub(crate) material: Arc<Material>,
+}
+
+impl Key {
+    /// The key's ARN.
+    pub(crate) fn arn(&self) -> KeyArn {
+        self.realm.key_arn(self.id)
+    }
+
+    /// Whether the waiting period is over: from then on the key does not exist for anyone, whether or
+    /// not its row has been removed already.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        matches!(self.lifecycle, Lifecycle::PendingDeletion { at, .. } if at <= now)
+    }
+}
+
+/// An alias and the key that it names.
+#[derive(Clone, Debug)]
+pub(crate) struct Alias {
+    pub(crate) realm: RealmId,
+    pub(crate) name: AliasName,
+    pub(crate) target: KeyId,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
+}
+
+/// The secret half of an access key: zeroised when dropped, never printed.
+pub(crate) struct SecretAccessKey(Zeroizing<String>);
+
+impl SecretAccessKey {
+    /// Takes the secret over.
+    pub(crate) fn new(secret: String) -> Self {
+        Self(Zeroizing::new(secret))
+    }
+
+    /// The secret, for signing, storing and the one time it is shown.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An account's root credential, made at the first start.
+pub(crate) struct RootCredential {
+    pub(crate) account: AccountId,
+    pub(crate) access_key_id: String,
+    pub(crate) secret: SecretAccessKey,
+}

@@ -1,0 +1,75 @@
+//! A state in the making, and the list of changes that lead to it.
+
+use std::sync::Arc;
+
+use super::State;
+use crate::ids::{AliasName, KeyId, RealmId};
+use crate::records::{Alias, Key, RootCredential};
+use crate::storage::Change;
+
+/// The newest state with the changes of an update applied; what is read here includes them.
+pub(crate) struct Draft {
+    state: State,
+    changes: Vec<Change>,
+}
+
+impl Draft {
+    pub(super) fn of(state: &State) -> Self {
+        Self { state: state.clone(), changes: Vec::new() }
+    }
+
+    /// The state so far.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Adds an account's root credential.
+    pub(crate) fn put_root_credential(&mut self, credential: Arc<RootCredential>) {
+        self.state.put_root_credential(Arc::clone(&credential));
+        self.changes.push(Change::PutRootCredential(credential));
+    }
+
+    /// Adds a key or replaces the one with its id.
+    pub(crate) fn put_key(&mut self, key: Key) {
+        let key = Arc::new(key);
+        self.state.put_key(Arc::clone(&key));
+        self.changes.push(Change::PutKey(key));
+    }
+
+    /// Removes a key with its material, tags and aliases.
+    pub(crate) fn delete_key(&mut self, realm: &RealmId, key: KeyId) {
+        self.state.delete_key(realm, key);
+        self.changes.push(Change::DeleteKey(realm.clone(), key));
+    }
+
+    /// Adds an alias or replaces the one with its name.
+    pub(crate) fn put_alias(&mut self, alias: Alias) {
+        let alias = Arc::new(alias);
+        self.state.put_alias(Arc::clone(&alias));
+        self.changes.push(Change::PutAlias(alias));
+    }
+
+    /// Removes an alias.
+    pub(crate) fn delete_alias(&mut self, realm: &RealmId, name: &AliasName) {
+        self.state.delete_alias(realm, name);
+        self.changes.push(Change::DeleteAlias(realm.clone(), name.clone()));
+    }
+
+    /// Where the draft stands, to return to it if the update fails.
+    pub(super) fn savepoint(&self) -> (State, usize) {
+        (self.state.clone(), self.changes.len())
+    }
+
+    pub(super) fn roll_back(&mut self, (state, changes): (State, usize)) {
+        self.state = state;
+        self.changes.truncate(changes);
+    }
+
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    pub(super) fn into_state(self) -> State {
+        self.state
+    }
+}

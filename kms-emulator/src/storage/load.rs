@@ -1,0 +1,154 @@
+//! Reads the whole database into a `State`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row};
+
+use super::StorageError;
+use crate::clock::Timestamp;
+use crate::ids::{KeyId, RealmId};
+use crate::policy::KeyPolicy;
+use crate::records::{
+    Alias, Key, Lifecycle, Material, MaterialId, Origin, RootCredential, SecretAccessKey,
+};
+use crate::registry::State;
+
+/// Tags of each key, taken by the key when its row is read.
+type Tags = HashMap<(RealmId, KeyId), BTreeMap<String, String>>;
+
+pub(super) fn load(connection: &Connection) -> Result<State, StorageError> {
+    let mut state = State::default();
+    load_credentials(connection, &mut state)?;
+    let mut tags = load_tags(connection)?;
+    load_keys(connection, &mut tags, &mut state)?;
+    load_aliases(connection, &mut state)?;
+    Ok(state)
+}
+
+fn load_credentials(connection: &Connection, state: &mut State) -> Result<(), StorageError> {
+    let mut query =
+        connection.prepare("SELECT account, access_key_id, secret FROM root_credential")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let credential = RootCredential {
+            account: parse(row, "root_credential", "account")?,
+            access_key_id: row.get("access_key_id")?,
+            secret: SecretAccessKey::new(row.get("secret")?),
+        };
+        state.put_root_credential(Arc::new(credential));
+    }
+    Ok(())
+}
+
+fn load_tags(connection: &Connection) -> Result<Tags, StorageError> {
+    let mut tags = Tags::new();
+    let mut query =
+        connection.prepare("SELECT account, region, key_id, name, value FROM key_tag")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = (realm(row, "key_tag")?, parse(row, "key_tag", "key_id")?);
+        tags.entry(key).or_default().insert(row.get("name")?, row.get("value")?);
+    }
+    Ok(tags)
+}
+
+fn load_keys(
+    connection: &Connection,
+    tags: &mut Tags,
+    state: &mut State,
+) -> Result<(), StorageError> {
+    // Most keys share the default policy of their account: each text is parsed and kept once.
+    let mut policies: HashMap<String, Arc<KeyPolicy>> = HashMap::new();
+    let no_tags = Arc::new(BTreeMap::new());
+    let mut query = connection.prepare(
+        "SELECT key.*, key_material.reference FROM key JOIN key_material
+         ON key_material.account = key.account AND key_material.region = key.region
+            AND key_material.key_id = key.id AND key_material.id = key.material_id",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: KeyId = parse(row, "key", "id")?;
+        let realm = realm(row, "key")?;
+        let policy = policy(row, id, &mut policies)?;
+        let key_tags = tags.remove(&(realm.clone(), id)).map_or_else(|| no_tags.clone(), Arc::new);
+        let origin: String = row.get("origin")?;
+        state.put_key(Arc::new(Key {
+            id,
+            realm,
+            created: Timestamp::from_millis(row.get("created_millis")?),
+            description: row.get("description")?,
+            lifecycle: lifecycle(row, id)?,
+            origin: Origin::from_wire(&origin)
+                .ok_or_else(|| damaged("key", id, format!("unknown origin {origin:?}")))?,
+            custom_key_store: row.get("custom_key_store")?,
+            policy,
+            tags: key_tags,
+            material: Arc::new(Material {
+                id: MaterialId(row.get("material_id")?),
+                reference: row.get::<_, Vec<u8>>("reference")?.into(),
+            }),
+        }));
+    }
+    Ok(())
+}
+
+fn load_aliases(connection: &Connection, state: &mut State) -> Result<(), StorageError> {
+    let mut query = connection.prepare("SELECT * FROM alias")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        state.put_alias(Arc::new(Alias {
+            realm: realm(row, "alias")?,
+            name: parse(row, "alias", "name")?,
+            target: parse(row, "alias", "target")?,
+            created: Timestamp::from_millis(row.get("created_millis")?),
+            updated: Timestamp::from_millis(row.get("updated_millis")?),
+        }));
+    }
+    Ok(())
+}
+
+fn realm(row: &Row<'_>, table: &'static str) -> Result<RealmId, StorageError> {
+    Ok(RealmId { account: parse(row, table, "account")?, region: parse(row, table, "region")? })
+}
+
+fn policy(
+    row: &Row<'_>,
+    id: KeyId,
+    known: &mut HashMap<String, Arc<KeyPolicy>>,
+) -> Result<Arc<KeyPolicy>, StorageError> {
+    let text: String = row.get("policy")?;
+    if let Some(policy) = known.get(&text) {
+        return Ok(Arc::clone(policy));
+    }
+    let policy = KeyPolicy::parse(&text).map_err(|reason| damaged("key", id, reason))?;
+    let policy = Arc::new(policy);
+    known.insert(text, Arc::clone(&policy));
+    Ok(policy)
+}
+
+fn lifecycle(row: &Row<'_>, id: KeyId) -> Result<Lifecycle, StorageError> {
+    match row.get_ref("lifecycle")?.as_str().unwrap_or_default() {
+        "Enabled" => Ok(Lifecycle::Enabled),
+        "Disabled" => Ok(Lifecycle::Disabled),
+        "PendingDeletion" => Ok(Lifecycle::PendingDeletion {
+            at: Timestamp::from_millis(row.get("deletion_millis")?),
+            window_days: row.get("deletion_window_days")?,
+        }),
+        other => Err(damaged("key", id, format!("unknown lifecycle {other:?}"))),
+    }
+}
+
+fn parse<T>(row: &Row<'_>, table: &'static str, column: &str) -> Result<T, StorageError>
+where
+    T: FromStr<Err: Display>,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|reason| damaged(table, &text, format!("{column}: {reason}")))
+}
+
+fn damaged(table: &'static str, record: impl Display, reason: impl Display) -> StorageError {
+    StorageError::Damaged { table, record: record.to_string(), reason: reason.to_string() }
+}
