@@ -32,7 +32,6 @@ pub(super) struct FoundKey {
 #[derive(Debug)]
 pub(super) struct AuthorizedKey {
     key: Arc<Key>,
-    #[expect(dead_code, reason = "holding the proof is the point")]
     proof: Authorized,
 }
 
@@ -40,7 +39,6 @@ pub(super) struct AuthorizedKey {
 #[derive(Debug)]
 pub(super) struct UsableKey {
     key: Arc<Key>,
-    #[expect(dead_code, reason = "holding the proofs is the point")]
     proofs: (Authorized, StateAllows),
 }
 
@@ -55,6 +53,18 @@ impl Call {
             KeyName::Key(realm, id) => self.find_by_id(&realm, id),
             KeyName::Alias(realm, alias) => self.find_by_alias(&realm, alias),
         }
+    }
+
+    /// Refuses a key of another account, for operations that work on one's own only.
+    pub(super) fn check_own(&self, key: &Key) -> Result<(), Fault> {
+        if key.realm.account == self.realm.account {
+            return Ok(());
+        }
+        Err(Authorized::refusal_abroad(
+            self.principal(),
+            &format!("kms:{}", self.operation),
+            &key.arn().to_string(),
+        ))
     }
 
     fn find_by_id(&self, realm: &RealmId, id: KeyId) -> Result<FoundKey, Fault> {
@@ -175,6 +185,14 @@ impl AuthorizedKey {
     /// The key's state.
     pub(super) fn state(&self, call: &Call) -> KeyState {
         KeyState::of(&self.key, call.kms.key_stores.is_available(&self.key))
+    }
+
+    /// Refuses a key pending deletion, for operations whose row leaves the decision to them.
+    pub(super) fn refuse_pending_deletion(&self, call: &Call) -> Result<(), Fault> {
+        if self.state(call) == KeyState::PendingDeletion {
+            return Err(Fault::invalid_state(format!("{} is pending deletion.", self.key.arn())));
+        }
+        Ok(())
     }
 
     /// Checks that the key's state allows the operation.

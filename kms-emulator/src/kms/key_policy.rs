@@ -5,10 +5,27 @@ use std::sync::Arc;
 use super::Call;
 use crate::ids::KeyArn;
 use crate::policy::{self, KeyPolicy, Query, RequestFacts};
-use crate::protocol::{Fault, FaultCode};
+use crate::protocol::{Fault, FaultCode, StringLimits};
 
 /// Longest key policy, in bytes (quota of KMS).
 const POLICY_BYTES_MAX: usize = 32 * 1024;
+
+/// Constraints of a `PolicyName` member.
+pub(super) const POLICY_NAME: StringLimits = StringLimits::length(1, 128)
+    .pattern("[\\w]+", |text| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    });
+
+/// A key has one policy, and its name is always this.
+///
+/// # Errors
+/// `NotFoundException` for any other name.
+pub(super) fn check_name(name: Option<&str>) -> Result<&'static str, Fault> {
+    match name {
+        None | Some("default") => Ok("default"),
+        Some(other) => Err(Fault::not_found(format!("No such policy exists: {other}"))),
+    }
+}
 
 /// Reads the text of a key policy.
 ///

@@ -17,17 +17,40 @@
 //! 3. An operation on a key has its row in `state_table.rs` already.
 
 mod access;
+mod aliases;
 mod call;
+mod cancel_key_deletion;
+mod ciphertext;
+mod create_alias;
 mod create_key;
+mod cryptography;
+mod decrypt;
+mod delete_alias;
 mod describe_key;
+mod enable_key;
+mod encrypt;
+mod encryption_context;
+mod generate_data_key;
+mod generate_random;
+mod get_key_policy;
 mod key_metadata;
 mod key_policy;
 mod key_state;
+mod list_aliases;
+mod list_keys;
+mod list_resource_tags;
 mod operation;
 mod operations;
+mod pagination;
+mod put_key_policy;
+mod re_encrypt;
+mod schedule_key_deletion;
 mod shapes;
 mod state_table;
+mod tag_resource;
 mod tags;
+mod untag_resource;
+mod update_alias;
 
 use std::sync::Arc;
 

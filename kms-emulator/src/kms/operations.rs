@@ -1,68 +1,88 @@
 //! The one table of the KMS's operations. What is not in it does not exist, what is in the second list
 //! is refused.
 
+use super::cancel_key_deletion::CancelKeyDeletion;
+use super::create_alias::CreateAlias;
 use super::create_key::CreateKey;
+use super::decrypt::Decrypt;
+use super::delete_alias::DeleteAlias;
 use super::describe_key::DescribeKey;
+use super::enable_key::{DisableKey, EnableKey};
+use super::encrypt::Encrypt;
+use super::generate_data_key::{GenerateDataKey, GenerateDataKeyWithoutPlaintext};
+use super::generate_random::GenerateRandom;
+use super::get_key_policy::GetKeyPolicy;
+use super::list_aliases::ListAliases;
+use super::list_keys::ListKeys;
+use super::list_resource_tags::ListResourceTags;
+use super::put_key_policy::PutKeyPolicy;
+use super::re_encrypt::ReEncrypt;
+use super::schedule_key_deletion::ScheduleKeyDeletion;
+use super::tag_resource::TagResource;
+use super::untag_resource::UntagResource;
+use super::update_alias::UpdateAlias;
 use super::{Registration, register};
 
-/// Longest body of a request that names things, in bytes.
+/// Longest body of a request that names things or carries at most 6 KiB and a context, in bytes.
 const NAMES_BYTES: usize = 128 * 1024;
 /// Longest body of a request with a policy of 32 KiB, every character of which JSON may write as six.
 const POLICY_BYTES: usize = 1024 * 1024;
 
 /// Every operation that is provided.
-pub(crate) static OPERATIONS: &[Registration] =
-    &[register::<CreateKey>(POLICY_BYTES), register::<DescribeKey>(NAMES_BYTES)];
+pub(crate) static OPERATIONS: &[Registration] = &[
+    register::<CancelKeyDeletion>(NAMES_BYTES),
+    register::<CreateAlias>(NAMES_BYTES),
+    register::<CreateKey>(POLICY_BYTES),
+    register::<Decrypt>(NAMES_BYTES),
+    register::<DeleteAlias>(NAMES_BYTES),
+    register::<DescribeKey>(NAMES_BYTES),
+    register::<DisableKey>(NAMES_BYTES),
+    register::<EnableKey>(NAMES_BYTES),
+    register::<Encrypt>(NAMES_BYTES),
+    register::<GenerateDataKey>(NAMES_BYTES),
+    register::<GenerateDataKeyWithoutPlaintext>(NAMES_BYTES),
+    register::<GenerateRandom>(NAMES_BYTES),
+    register::<GetKeyPolicy>(NAMES_BYTES),
+    register::<ListAliases>(NAMES_BYTES),
+    register::<ListKeys>(NAMES_BYTES),
+    register::<ListResourceTags>(NAMES_BYTES),
+    register::<PutKeyPolicy>(POLICY_BYTES),
+    register::<ReEncrypt>(NAMES_BYTES),
+    register::<ScheduleKeyDeletion>(NAMES_BYTES),
+    register::<TagResource>(NAMES_BYTES),
+    register::<UntagResource>(NAMES_BYTES),
+    register::<UpdateAlias>(NAMES_BYTES),
+];
 
 /// Every other operation of the API model.
 pub(crate) static UNSUPPORTED: &[&str] = &[
-    "CancelKeyDeletion",
     "ConnectCustomKeyStore",
-    "CreateAlias",
     "CreateCustomKeyStore",
     "CreateGrant",
-    "Decrypt",
-    "DeleteAlias",
     "DeleteCustomKeyStore",
     "DeleteImportedKeyMaterial",
     "DeriveSharedSecret",
     "DescribeCustomKeyStores",
-    "DisableKey",
     "DisableKeyRotation",
     "DisconnectCustomKeyStore",
-    "EnableKey",
     "EnableKeyRotation",
-    "Encrypt",
-    "GenerateDataKey",
     "GenerateDataKeyPair",
     "GenerateDataKeyPairWithoutPlaintext",
-    "GenerateDataKeyWithoutPlaintext",
     "GenerateMac",
-    "GenerateRandom",
     "GetKeyLastUsage",
-    "GetKeyPolicy",
     "GetKeyRotationStatus",
     "GetParametersForImport",
     "GetPublicKey",
     "ImportKeyMaterial",
-    "ListAliases",
     "ListGrants",
     "ListKeyPolicies",
     "ListKeyRotations",
-    "ListKeys",
-    "ListResourceTags",
     "ListRetirableGrants",
-    "PutKeyPolicy",
-    "ReEncrypt",
     "ReplicateKey",
     "RetireGrant",
     "RevokeGrant",
     "RotateKeyOnDemand",
-    "ScheduleKeyDeletion",
     "Sign",
-    "TagResource",
-    "UntagResource",
-    "UpdateAlias",
     "UpdateCustomKeyStore",
     "UpdateKeyDescription",
     "UpdatePrimaryRegion",

@@ -99,3 +99,23 @@ impl EnumValues for EncryptionAlgorithm {
 pub(super) fn grant_tokens(members: &mut Members) -> Result<(), Fault> {
     members.optional_strings("GrantTokens", &GRANT_TOKENS, &GRANT_TOKEN).map(drop)
 }
+
+/// Refuses `Recipient`: there is no Nitro enclave here to attest, and an answer without its encryption
+/// would give the plaintext to whoever asked for it to be sealed.
+pub(super) fn refuse_recipient(members: &mut Members) -> Result<(), Fault> {
+    if members.holds_structure("Recipient")? {
+        return Err(Fault::unsupported("Recipient (attestation) is not provided here."));
+    }
+    Ok(())
+}
+
+/// Refuses `DryRunModifiers`, which would change what a dry run checks.
+pub(super) fn refuse_dry_run_modifiers(members: &mut Members) -> Result<(), Fault> {
+    const ANY: StringLimits = StringLimits::length(0, 64);
+    match members.optional_strings("DryRunModifiers", &GRANT_TOKENS, &ANY)? {
+        Some(modifiers) if !modifiers.is_empty() => {
+            Err(Fault::unsupported("DryRunModifiers are not provided here."))
+        }
+        _ => Ok(()),
+    }
+}

@@ -15,7 +15,7 @@ mod glob;
 mod principal;
 
 pub(crate) use decide::{Authorized, Query, decide};
-pub(crate) use document::{IdentityPolicy, KeyPolicy, MalformedPolicy};
+pub(crate) use document::{IdentityPolicy, KeyPolicy};
 pub(crate) use facts::RequestFacts;
 pub(crate) use principal::{Identity, Principal};
 

@@ -1,5 +1,6 @@
 //! AWS JSON 1.1: how a request's members are read, and how replies and faults are written.
 
+mod base64;
 mod fault;
 mod members;
 mod validation;
@@ -7,6 +8,7 @@ mod validation;
 use bytes::Bytes;
 use serde::Serialize;
 
+pub(crate) use self::base64::Base64;
 pub(crate) use fault::{Fault, FaultCode};
 pub(crate) use members::{Members, Request};
 pub(crate) use validation::{BlobLimits, EnumValues, IntegerLimits, ListLimits, StringLimits};

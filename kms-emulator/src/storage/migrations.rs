@@ -95,8 +95,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, Path::new("x")).unwrap();
         migrate(&mut connection, Path::new("x")).unwrap();
-        let version: usize =
+        let version: i64 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!(version, STEPS.len());
+        assert_eq!(usize::try_from(version).unwrap(), STEPS.len());
     }
 }

@@ -1,0 +1,70 @@
+//! Decrypt.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::ciphertext::{Algorithm, CIPHERTEXT, read_algorithm};
+use super::cryptography::{self, SYMMETRIC_DEFAULT};
+use super::encryption_context::EncryptionContext;
+use super::{Call, Operation, shapes};
+use crate::ids::KeyArn;
+use crate::protocol::{Base64, Fault, Members, Request};
+use crate::records::MaterialId;
+
+pub(super) struct Decrypt;
+
+pub(super) struct Input {
+    blob: Zeroizing<Vec<u8>>,
+    key_id: Option<String>,
+    context: EncryptionContext,
+    algorithm: Algorithm,
+    dry_run: bool,
+}
+
+impl Request for Input {
+    fn read(members: &mut Members) -> Result<Self, Fault> {
+        shapes::grant_tokens(members)?;
+        shapes::refuse_recipient(members)?;
+        shapes::refuse_dry_run_modifiers(members)?;
+        Ok(Self {
+            blob: members.blob("CiphertextBlob", &CIPHERTEXT)?,
+            key_id: members.optional_string("KeyId", &shapes::KEY_ID)?,
+            context: EncryptionContext::read(members, "EncryptionContext")?,
+            algorithm: read_algorithm(members, "EncryptionAlgorithm")?,
+            dry_run: members.optional_boolean("DryRun")?.unwrap_or(false),
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Output {
+    key_id: KeyArn,
+    plaintext: Base64,
+    encryption_algorithm: &'static str,
+    key_material_id: MaterialId,
+}
+
+impl Operation for Decrypt {
+    const NAME: &'static str = "Decrypt";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
+        if input.algorithm == Algorithm::Asymmetric && input.key_id.is_none() {
+            return Err(Fault::validation("A KeyId is required with an asymmetric algorithm."));
+        }
+        let located =
+            cryptography::locate(call, &input.blob, input.key_id.as_deref(), input.algorithm)?;
+        let (found, sealed) = located.into_parts();
+        let key = found.authorize(call, cryptography::facts(&input.context))?.in_state(call)?;
+        cryptography::end_dry_run(input.dry_run)?;
+        let plaintext = sealed.open(call, &key, &input.context).await?;
+        Ok(Output {
+            key_id: key.key().arn(),
+            plaintext: Base64::secret(plaintext),
+            encryption_algorithm: SYMMETRIC_DEFAULT,
+            key_material_id: key.key().material.id,
+        })
+    }
+}

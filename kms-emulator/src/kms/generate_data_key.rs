@@ -1,0 +1,131 @@
+//! GenerateDataKey and GenerateDataKeyWithoutPlaintext.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::access::{Naming, UsableKey};
+use super::cryptography;
+use super::encryption_context::EncryptionContext;
+use super::{Call, Operation, shapes};
+use crate::ids::KeyArn;
+use crate::protocol::{Base64, EnumValues, Fault, IntegerLimits, Members, Request};
+use crate::records::MaterialId;
+
+const NUMBER_OF_BYTES: IntegerLimits = IntegerLimits { min: 1, max: 1024 };
+
+pub(super) struct GenerateDataKey;
+pub(super) struct GenerateDataKeyWithoutPlaintext;
+
+/// `DataKeySpec`.
+#[derive(Clone, Copy)]
+enum DataKeySpec {
+    Aes256,
+    Aes128,
+}
+
+impl EnumValues for DataKeySpec {
+    const VALUES: &'static [(&'static str, Self)] =
+        &[("AES_256", Self::Aes256), ("AES_128", Self::Aes128)];
+}
+
+/// The members that both operations have.
+pub(super) struct Input {
+    key_id: String,
+    context: EncryptionContext,
+    spec: Option<DataKeySpec>,
+    number_of_bytes: Option<u32>,
+    dry_run: bool,
+}
+
+impl Request for Input {
+    fn read(members: &mut Members) -> Result<Self, Fault> {
+        shapes::grant_tokens(members)?;
+        shapes::refuse_recipient(members)?;
+        Ok(Self {
+            key_id: members.string("KeyId", &shapes::KEY_ID)?,
+            context: EncryptionContext::read(members, "EncryptionContext")?,
+            spec: members.optional_enum("KeySpec")?,
+            number_of_bytes: members.optional_integer("NumberOfBytes", &NUMBER_OF_BYTES)?,
+            dry_run: members.optional_boolean("DryRun")?.unwrap_or(false),
+        })
+    }
+}
+
+impl Input {
+    /// Bytes of the data key.
+    fn length(&self) -> Result<usize, Fault> {
+        match (self.spec, self.number_of_bytes) {
+            (Some(DataKeySpec::Aes256), None) => Ok(32),
+            (Some(DataKeySpec::Aes128), None) => Ok(16),
+            (None, Some(bytes)) => Ok(bytes as usize),
+            _ => Err(Fault::validation(
+                "Please specify either number of bytes or key spec, but not both.",
+            )),
+        }
+    }
+}
+
+/// A new data key, in clear and encrypted.
+struct DataKey {
+    key: UsableKey,
+    plaintext: Zeroizing<Vec<u8>>,
+    blob: Base64,
+}
+
+async fn generate(call: &Call, input: &Input) -> Result<DataKey, Fault> {
+    let length = input.length()?;
+    let found = call.find_key(&input.key_id, Naming::KeyOrAlias)?;
+    let key = found.authorize(call, cryptography::facts(&input.context))?.in_state(call)?;
+    cryptography::end_dry_run(input.dry_run)?;
+    let plaintext = cryptography::random(call, &key, length).await?;
+    let blob = cryptography::encrypt(call, &key, &input.context, &plaintext).await?;
+    Ok(DataKey { key, plaintext, blob })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Output {
+    ciphertext_blob: Base64,
+    plaintext: Base64,
+    key_id: KeyArn,
+    key_material_id: MaterialId,
+}
+
+impl Operation for GenerateDataKey {
+    const NAME: &'static str = "GenerateDataKey";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
+        let made = generate(call, &input).await?;
+        Ok(Output {
+            ciphertext_blob: made.blob,
+            plaintext: Base64::secret(made.plaintext),
+            key_id: made.key.key().arn(),
+            key_material_id: made.key.key().material.id,
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct OutputWithoutPlaintext {
+    ciphertext_blob: Base64,
+    key_id: KeyArn,
+    key_material_id: MaterialId,
+}
+
+impl Operation for GenerateDataKeyWithoutPlaintext {
+    const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
+    type Input = Input;
+    type Output = OutputWithoutPlaintext;
+
+    async fn run(call: &Call, input: Input) -> Result<OutputWithoutPlaintext, Fault> {
+        let made = generate(call, &input).await?;
+        Ok(OutputWithoutPlaintext {
+            ciphertext_blob: made.blob,
+            key_id: made.key.key().arn(),
+            key_material_id: made.key.key().material.id,
+        })
+    }
+}
