@@ -31,6 +31,9 @@ const LEAF: u8 = b'L';
 const INNER: u8 = b'N';
 const VERSION: u8 = 1;
 
+/// The shortest entry: empty path, small numbers, no content.
+const ENTRY_BYTES_MIN: usize = 14;
+
 const HAS_USER: u8 = 1;
 const HAS_GROUP: u8 = 2;
 const HAS_BIRTH: u8 = 4;
@@ -239,7 +242,7 @@ pub(crate) fn read_leaf(block: &[u8]) -> Parsed<Vec<Node>> {
     let names = (0..reader.count(1)?)
         .map(|_| String::from_utf8(reader.prefixed()?.to_vec()).map_err(|_| Malformed))
         .collect::<Parsed<Vec<_>>>()?;
-    let count = reader.count(16)?;
+    let count = reader.count(ENTRY_BYTES_MIN)?;
     let mut nodes: Vec<Node> = Vec::with_capacity(count);
     let mut path = Vec::new();
     for _ in 0..count {
