@@ -55,7 +55,6 @@ pub(crate) enum Outcome {
 pub(crate) struct Placed {
     pub(crate) start: u64,
     pub(crate) id: ChunkId,
-    pub(crate) len: u32,
     /// `None` while whoever claimed it first stores it.
     pub(crate) at: Option<ChunkAt>,
 }
@@ -85,12 +84,8 @@ pub(crate) fn read_batch(
 }
 
 fn unchanged(entry: Entry, content: &[Piece]) -> Item {
-    let placed = |piece: &Piece| Placed {
-        start: piece.start,
-        id: piece.chunk.id,
-        len: piece.chunk.at.len,
-        at: Some(piece.chunk.at),
-    };
+    let placed =
+        |piece: &Piece| Placed { start: piece.start, id: piece.chunk.id, at: Some(piece.chunk.at) };
     Item { entry, content: content.iter().map(placed).collect(), outcome: Outcome::Unchanged }
 }
 
@@ -150,8 +145,8 @@ fn place(
     offset: u64,
     start: usize,
 ) -> Result<Placed, ReadError> {
-    let (id, len, at) = gathering.offer(engine, start).map_err(ReadError::Fatal)?;
-    Ok(Placed { start: offset, id, len, at })
+    let (id, at) = gathering.offer(engine, start).map_err(ReadError::Fatal)?;
+    Ok(Placed { start: offset, id, at })
 }
 
 /// Reads a large file: this thread reads and cuts, others hash, compress and store.
@@ -256,8 +251,8 @@ fn store_group(
         bytes = rest;
         let begin = gathering.tail().len();
         gathering.tail().extend_from_slice(chunk);
-        let (id, len, at) = gathering.offer(engine, begin)?;
-        placed.push(Placed { start: offset, id, len, at });
+        let (id, at) = gathering.offer(engine, begin)?;
+        placed.push(Placed { start: offset, id, at });
         offset += length as u64;
     }
     gathering.store(engine)?;

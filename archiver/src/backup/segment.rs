@@ -32,7 +32,7 @@ impl Gathering {
         &mut self,
         engine: &Engine,
         start: usize,
-    ) -> Result<(ChunkId, u32, Option<ChunkAt>)> {
+    ) -> Result<(ChunkId, Option<ChunkAt>)> {
         let bytes = self.plain.get(start..).unwrap_or_default();
         let id = engine.location.hasher().id(bytes);
         let len = bytes.len() as u32;
@@ -46,11 +46,11 @@ impl Gathering {
                 if self.plain.len() >= SEGMENT_BYTES {
                     self.store(engine)?;
                 }
-                return Ok((id, len, None));
+                return Ok((id, None));
             }
         };
         self.plain.truncate(start);
-        Ok((id, len, at))
+        Ok((id, at))
     }
 
     /// Stores what was gathered.

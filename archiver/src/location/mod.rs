@@ -120,7 +120,7 @@ impl Location {
         let envelope = Envelope::new(id, materials);
         let secrets = open_keys(&envelope, &message).await?;
         if secrets.format != bytes {
-            let what = "it is not the one that the location's keys were made with";
+            let what = "it is not the one that `keys/0` was made with";
             return Err(Error::Damaged { object: ObjectName::Format, what });
         }
         Self::assemble(store, envelope, &bytes, secrets, options)

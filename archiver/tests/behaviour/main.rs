@@ -7,6 +7,10 @@
     reason = "a test fails by panicking, and helpers of tests are tests"
 )]
 
+mod crash;
+mod damage;
+mod engine;
 mod escape;
 mod local_files;
+mod location;
 mod support;

@@ -18,6 +18,11 @@ pub(crate) fn skipped(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {what}: {why}");
 }
 
+/// Prints the figure that proves a promise, on the real standard error.
+pub(crate) fn figure(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// An entry path from bytes that are known to be one.
 pub(crate) fn path(bytes: impl AsRef<[u8]>) -> EntryPath {
     EntryPath::from_bytes(bytes.as_ref().to_vec()).expect("a plain path")
