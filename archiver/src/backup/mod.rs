@@ -178,7 +178,7 @@ async fn store_tree(
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
     let planner = tokio::task::spawn_blocking({
         let engine = engine.clone();
-        move || plan::plan(&engine, &source, parent, &batches)
+        move || plan::plan(&engine, &source, parent.as_ref(), &batches)
     });
     let meta = packs(Kind::Meta);
     let collector = tokio::task::spawn_blocking({

@@ -33,11 +33,10 @@ pub(crate) struct Totals {
 pub(crate) fn plan(
     engine: &Arc<Engine>,
     source: &Arc<dyn Source>,
-    parent: Option<Parent>,
+    parent: Option<&Parent>,
     batches: &mpsc::Sender<Pending>,
 ) -> Result<Totals> {
-    let mut parent =
-        parent.as_ref().map(|p| p.walk(engine.runtime.clone(), engine.control.clone()));
+    let mut parent = parent.map(|p| p.walk(engine.runtime.clone(), engine.control.clone()));
     let mut planner = Planner { engine, source, batches, tasks: Vec::new(), bytes: 0 };
     let mut totals = Totals::default();
     for found in source.walk() {

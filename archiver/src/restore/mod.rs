@@ -125,7 +125,7 @@ pub async fn restore(
     let planner = tokio::task::spawn_blocking({
         let (restoring, select) = (restoring.clone(), options.select.clone());
         let runtime = tokio::runtime::Handle::current();
-        move || plan::plan(&restoring, &runtime, root, select, &reads)
+        move || plan::plan(&restoring, &runtime, root, select.as_ref(), &reads)
     });
     let written = carry_out(&restoring, queue, threads).await;
     let planned = planner.await.map_err(|_| Error::StageLost { stage: "plan" })?;
@@ -134,7 +134,7 @@ pub async fn restore(
     let planned = planned?;
     let finishing = restoring.clone();
     let runtime = tokio::runtime::Handle::current();
-    let last = move || finishing.finish(&runtime, root, options.select, planned);
+    let last = move || finishing.finish(&runtime, root, options.select.as_ref(), planned);
     tokio::task::spawn_blocking(last).await.map_err(|_| Error::StageLost { stage: "finish" })??;
     Ok(restoring.counts.sum())
 }
@@ -198,7 +198,7 @@ impl Restoring {
         &self,
         runtime: &tokio::runtime::Handle,
         root: (ChunkRef, u8),
-        select: Option<Selection>,
+        select: Option<&Selection>,
         planned: Planned,
     ) -> Result<()> {
         for (entry, original) in planned.links {
@@ -209,7 +209,7 @@ impl Restoring {
         while let Some(leaf) = runtime.block_on(cursor.next_leaf())? {
             self.control.check()?;
             for node in leaf {
-                let chosen = select.as_ref().is_none_or(|select| select(&node.entry));
+                let chosen = select.is_none_or(|select| select(&node.entry));
                 if node.entry.kind != EntryKind::Directory || !chosen {
                     continue;
                 }
@@ -232,10 +232,10 @@ impl Restoring {
         use crate::target::Created;
         self.control.progress.add(1, 0);
         match made {
-            Ok(Created::Done) => count.fetch_add(1, Ordering::Relaxed),
-            Ok(Created::Kept) => self.counts.kept.fetch_add(1, Ordering::Relaxed),
-            Err(error) => return self.trouble(entry, action, error),
-        };
+            Ok(Created::Done) => drop(count.fetch_add(1, Ordering::Relaxed)),
+            Ok(Created::Kept) => drop(self.counts.kept.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => self.trouble(entry, action, error),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn plan(
     restoring: &Restoring,
     runtime: &Handle,
     root: (ChunkRef, u8),
-    select: Option<Selection>,
+    select: Option<&Selection>,
     reads: &mpsc::Sender<Read>,
 ) -> Result<Planned> {
     let mut planner = Planner {
@@ -81,7 +81,7 @@ pub(crate) fn plan(
     while let Some(leaf) = runtime.block_on(cursor.next_leaf())? {
         restoring.control.check()?;
         for node in leaf {
-            if select.as_ref().is_none_or(|select| select(&node.entry)) {
+            if select.is_none_or(|select| select(&node.entry)) {
                 planner.node(node)?;
             }
         }
