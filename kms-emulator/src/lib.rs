@@ -18,6 +18,7 @@
 //! | `registry` | the state: snapshots to read, one thread that writes |
 //! | `storage` | SQLite behind a trait |
 //! | `policy` | key and identity policies, and the decision |
+//! | `mgmt` | the management tool of a CloudHSM cluster |
 //! | `protocol` | AWS JSON 1.1: members, validation, faults |
 //! | `records`, `ids`, `clock` | plain values |
 //!
@@ -55,6 +56,7 @@ mod expiry;
 pub mod ids;
 mod keystore;
 mod kms;
+pub mod mgmt;
 mod policy;
 mod protocol;
 mod records;

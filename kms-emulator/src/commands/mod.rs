@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand.
 
+mod hsm;
+mod mgmt;
 mod serve;
 
 use std::io::Write;
@@ -19,12 +21,21 @@ pub(crate) struct Arguments {
 enum Command {
     /// Serve KMS, CloudHSM v2 and STS over HTTP.
     Serve(serve::Serve),
+    /// Run one simulated HSM
+    Hsm(hsm::Hsm),
+    /// Manage the users of a cluster's HSMs, as cloudhsm_mgmt_util does
+    Mgmt(mgmt::Mgmt),
+    /// Tell the management tool which HSMs there are
+    Configure(mgmt::Configure),
 }
 
 /// Runs a command; an error is one sentence on standard error and exit code 1.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve.run(),
+        Command::Hsm(hsm) => hsm.run(),
+        Command::Mgmt(mgmt) => mgmt.run(),
+        Command::Configure(configure) => configure.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

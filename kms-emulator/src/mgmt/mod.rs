@@ -1,0 +1,29 @@
+//! The management tool of a cluster: `cloudhsm_mgmt_util`, with its commands, prompts and outputs.
+//!
+//! [`Configuration`] is the tool's file: which HSMs it talks to. Nothing keeps it up to date but
+//! `configure`; users made while it misses an HSM exist on the others only, as the guide warns.
+//! [`Shell`] is the tool itself over any [`Console`]: a terminal, a pipe, a test.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `configuration` | the file, and asking an HSM for the members of its cluster |
+//! | `console` | lines in, text out |
+//! | `commands` | names, syntax, abbreviations |
+//! | `shell` | prompt, dispatch, server mode |
+//! | `servers` | connections to the HSMs |
+//! | `users`, `keys`, `reports` | what the commands do and print |
+
+mod commands;
+mod configuration;
+mod console;
+mod error;
+mod keys;
+mod reports;
+mod servers;
+mod shell;
+mod users;
+
+pub use configuration::{Configuration, Endpoint};
+pub use console::Console;
+pub use error::MgmtError;
+pub use shell::{Outcome, Shell};
