@@ -6,6 +6,7 @@
 //! | program | what it does |
 //! |---|---|
 //! | `compare` | archives and restores one tree with Strongroom and with restic, in one run, and prints a table |
+//! | `sdk_speed` | measures the SDK on one core beside the raw cipher that it uses |
 //! | `acceptance` | runs the list of what must be shown on one tree, and prints one line per item |
 //!
 //! | module | subject |

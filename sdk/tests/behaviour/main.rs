@@ -10,5 +10,7 @@
 mod commitment;
 mod damage;
 mod fixtures;
+mod keyrings;
+mod python;
 mod round_trip;
 mod vectors;

@@ -1,0 +1,270 @@
+//! Keyrings: which key is asked, and what is said when none helps.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::crypto::{AeadKey, default_provider};
+use strongroom_sdk::error::KeyringFault;
+use strongroom_sdk::keyring::{AwsKmsKeyring, Keyring, MultiKeyring, RawAesKeyring};
+use strongroom_sdk::kms::{
+    Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
+};
+use strongroom_sdk::message::header::Header;
+use strongroom_sdk::message::suite::AeadAlgorithm;
+use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
+use strongroom_sdk::secret::SecretBytes;
+use strongroom_sdk::{Error, Result, oneshot};
+
+use crate::fixtures::{self, wait};
+
+const KEY_A: &str = "arn:aws:kms:eu-central-1:111122223333:key/aaaa";
+const KEY_B: &str = "arn:aws:kms:eu-central-1:111122223333:key/bbbb";
+const ALIAS_A: &str = "alias/a";
+
+/// A KMS in memory that really wraps, so that faults can be put into its answers.
+#[derive(Default)]
+struct MemoryKms {
+    /// Codes that requests for a key fail with.
+    failures: HashMap<&'static str, &'static str>,
+    /// The key that every answer claims to be of, whatever was asked for.
+    claims: Option<&'static str>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl MemoryKms {
+    fn resolve(
+        &self,
+        operation: &'static str,
+        request: &KmsRequest<'_>,
+    ) -> Result<String, KmsError> {
+        self.asked.lock().unwrap().push(format!("{operation} {}", request.key_id));
+        let arn = if request.key_id == ALIAS_A { KEY_A } else { request.key_id };
+        match self.failures.get(arn) {
+            None => Ok(arn.to_owned()),
+            Some(code) => Err(KmsError::Service {
+                operation,
+                code: (*code).to_owned(),
+                message: format!("not with {arn}"),
+            }),
+        }
+    }
+
+    fn cipher(arn: &str) -> Box<dyn AeadKey> {
+        let mut key = [0; 32];
+        key.iter_mut().zip(arn.bytes().rev()).for_each(|(key, byte)| *key = byte);
+        default_provider().aead_key(AeadAlgorithm::Aes256Gcm, &SecretBytes::copy_of(&key)).unwrap()
+    }
+
+    fn wrap(arn: &str, request: &KmsRequest<'_>, plaintext: &SecretBytes) -> Vec<u8> {
+        let mut wrapped = plaintext.expose().to_vec();
+        let aad = request.encryption_context.serialize().unwrap();
+        let tag = Self::cipher(arn).seal_in_place(&[0; 12], &aad, &mut wrapped).unwrap();
+        [&wrapped[..], &tag].concat()
+    }
+
+    fn claimed(&self, arn: String) -> String {
+        self.claims.map_or(arn, str::to_owned)
+    }
+}
+
+#[async_trait]
+impl KmsClient for MemoryKms {
+    async fn generate_data_key(
+        &self,
+        request: KmsRequest<'_>,
+        bytes: usize,
+    ) -> Result<GeneratedDataKey, KmsError> {
+        let arn = self.resolve("GenerateDataKey", &request)?;
+        let plaintext = SecretBytes::copy_of(&vec![0x33; bytes]);
+        let ciphertext = Self::wrap(&arn, &request, &plaintext);
+        Ok(GeneratedDataKey { plaintext, ciphertext, key_id: self.claimed(arn) })
+    }
+
+    async fn encrypt(
+        &self,
+        request: KmsRequest<'_>,
+        plaintext: &SecretBytes,
+    ) -> Result<Encrypted, KmsError> {
+        let arn = self.resolve("Encrypt", &request)?;
+        let ciphertext = Self::wrap(&arn, &request, plaintext);
+        Ok(Encrypted { ciphertext, key_id: self.claimed(arn) })
+    }
+
+    async fn decrypt(
+        &self,
+        request: KmsRequest<'_>,
+        ciphertext: &[u8],
+    ) -> Result<Decrypted, KmsError> {
+        let arn = self.resolve("Decrypt", &request)?;
+        let (wrapped, tag) = ciphertext.split_last_chunk().unwrap();
+        let aad = request.encryption_context.serialize().unwrap();
+        let mut plaintext = wrapped.to_vec();
+        let opened = Self::cipher(&arn).open_in_place(&[0; 12], &aad, &mut plaintext, tag);
+        opened.map_err(|_| KmsError::Service {
+            operation: "Decrypt",
+            code: "InvalidCiphertextException".into(),
+            message: String::new(),
+        })?;
+        Ok(Decrypted { plaintext: SecretBytes::take(&mut plaintext), key_id: self.claimed(arn) })
+    }
+}
+
+fn encrypt(keyring: impl Keyring + 'static) -> Result<Vec<u8>> {
+    let manager = DefaultCmm::new(Arc::new(keyring));
+    let request = fixtures::request(fixtures::UNSIGNED);
+    wait(oneshot::encrypt(b"plaintext", &manager, &request, &EncryptOptions::default()))
+}
+
+fn decrypt(message: &[u8], keyring: impl Keyring + 'static) -> Result<Vec<u8>> {
+    let manager = DefaultCmm::new(Arc::new(keyring));
+    let opened = wait(oneshot::decrypt(message, &manager, &DecryptOptions::default()))?;
+    Ok(opened.plaintext)
+}
+
+fn kms(keys: &[&str], client: &Arc<MemoryKms>) -> AwsKmsKeyring {
+    AwsKmsKeyring::with_keys(client.clone(), keys.iter().copied()).unwrap()
+}
+
+#[test]
+fn the_first_key_generates_the_others_wrap_and_each_unwraps() {
+    let client = Arc::new(MemoryKms::default());
+    let message = encrypt(kms(&[ALIAS_A, KEY_B], &client)).unwrap();
+    assert_eq!(
+        *client.asked.lock().unwrap(),
+        ["GenerateDataKey alias/a", &format!("Encrypt {KEY_B}")]
+    );
+    // The alias is resolved: the message records the key.
+    let header = Header::parse(&message, &Default::default()).unwrap().header;
+    let names: Vec<_> = header.encrypted_data_keys().iter().map(|key| key.key_name()).collect();
+    assert_eq!(names, [KEY_A, KEY_B]);
+    for key in [KEY_A, KEY_B] {
+        assert_eq!(decrypt(&message, kms(&[key], &client)).unwrap(), b"plaintext");
+    }
+}
+
+#[test]
+fn a_strict_keyring_asks_for_no_key_that_it_was_not_given() {
+    let client = Arc::new(MemoryKms::default());
+    let message = encrypt(kms(&[KEY_A], &client)).unwrap();
+    client.asked.lock().unwrap().clear();
+    for other in [KEY_B, ALIAS_A] {
+        let error = decrypt(&message, kms(&[other], &client)).unwrap_err();
+        let Error::NoDataKey { attempts } = &error else { panic!("{error}") };
+        assert_eq!((attempts.len(), attempts[0].key.as_str()), (1, KEY_A));
+        assert!(attempts[0].failure.is_none());
+        assert!(error.to_string().contains("not a key of this keyring"), "{error}");
+    }
+    assert!(client.asked.lock().unwrap().is_empty(), "a KMS was asked");
+}
+
+#[test]
+fn the_error_says_of_each_key_why_it_failed() {
+    let writer = Arc::new(MemoryKms::default());
+    let message = encrypt(kms(&[KEY_A, KEY_B], &writer)).unwrap();
+    let failures =
+        HashMap::from([(KEY_A, "AccessDeniedException"), (KEY_B, "KMSInvalidStateException")]);
+    let reader = Arc::new(MemoryKms { failures, ..MemoryKms::default() });
+    let error = decrypt(&message, kms(&[KEY_A, KEY_B], &reader)).unwrap_err();
+    let found: Vec<_> = error.kms_errors().into_iter().map(|(key, e)| (key, e.code())).collect();
+    let expected =
+        [(KEY_A, Some("AccessDeniedException")), (KEY_B, Some("KMSInvalidStateException"))];
+    assert_eq!(found, expected);
+    for word in [KEY_A, "AccessDeniedException", KEY_B, "KMSInvalidStateException"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_second_key_helps_when_the_first_cannot() {
+    let writer = Arc::new(MemoryKms::default());
+    let message = encrypt(kms(&[KEY_A, KEY_B], &writer)).unwrap();
+    let failures = HashMap::from([(KEY_A, "DisabledException")]);
+    let reader = Arc::new(MemoryKms { failures, ..MemoryKms::default() });
+    assert_eq!(decrypt(&message, kms(&[KEY_A, KEY_B], &reader)).unwrap(), b"plaintext");
+}
+
+#[test]
+fn an_answer_of_another_key_is_refused() {
+    let client = Arc::new(MemoryKms { claims: Some(KEY_B), ..MemoryKms::default() });
+    let error = encrypt(kms(&[KEY_A], &client)).unwrap_err();
+    assert!(matches!(error, Error::Keyring(KeyringFault::OtherKey { .. })), "{error}");
+
+    let message = encrypt(kms(&[KEY_A], &Arc::new(MemoryKms::default()))).unwrap();
+    let error = decrypt(&message, kms(&[KEY_A], &client)).unwrap_err();
+    assert!(error.to_string().contains(KEY_B), "{error}");
+}
+
+#[test]
+fn a_key_that_cannot_wrap_stops_the_message() {
+    let failures = HashMap::from([(KEY_B, "NotFoundException")]);
+    let client = Arc::new(MemoryKms { failures, ..MemoryKms::default() });
+    let error = encrypt(kms(&[KEY_A, KEY_B], &client)).unwrap_err();
+    assert_eq!(error.kms_errors()[0].1.code(), Some("NotFoundException"));
+}
+
+fn raw(name: &str, byte: u8, length: usize) -> RawAesKeyring {
+    let key = SecretBytes::copy_of(&vec![byte; length]);
+    RawAesKeyring::new("ns", name, key).unwrap()
+}
+
+#[test]
+fn a_multi_keyring_wraps_for_all_and_unwraps_with_any() {
+    let client = Arc::new(MemoryKms::default());
+    let children: Vec<Arc<dyn Keyring>> =
+        vec![Arc::new(raw("one", 1, 32)), Arc::new(raw("two", 2, 24))];
+    let generator: Arc<dyn Keyring> = Arc::new(kms(&[KEY_A], &client));
+    let message = encrypt(MultiKeyring::new(Some(generator), children).unwrap()).unwrap();
+    assert_eq!(decrypt(&message, kms(&[KEY_A], &client)).unwrap(), b"plaintext");
+    assert_eq!(decrypt(&message, raw("one", 1, 32)).unwrap(), b"plaintext");
+    let readers: Vec<Arc<dyn Keyring>> =
+        vec![Arc::new(raw("none", 1, 32)), Arc::new(raw("two", 2, 24))];
+    let readers = MultiKeyring::new(None, readers).unwrap();
+    assert_eq!(decrypt(&message, readers).unwrap(), b"plaintext");
+}
+
+#[test]
+fn a_raw_key_with_the_right_name_and_other_bytes_is_refused() {
+    let message = encrypt(raw("one", 1, 32)).unwrap();
+    let error = decrypt(&message, raw("one", 9, 32)).unwrap_err();
+    let Error::NoDataKey { attempts } = &error else { panic!("{error}") };
+    assert_eq!(attempts[0].key, "one");
+    assert!(matches!(attempts[0].failure.as_deref(), Some(Error::TagMismatch { .. })));
+}
+
+#[test]
+fn keyrings_that_cannot_work_are_refused() {
+    let client = Arc::new(MemoryKms::default());
+    assert!(AwsKmsKeyring::new(client.clone(), "arn:aws:s3:::bucket").is_err());
+    assert!(AwsKmsKeyring::with_keys(client, Vec::<String>::new()).is_err());
+    assert!(MultiKeyring::new(None, Vec::new()).is_err());
+    assert!(RawAesKeyring::new("aws-kms", "k", SecretBytes::copy_of(&[0; 32])).is_err());
+    for length in [0, 15, 17, 31, 33] {
+        let key = SecretBytes::copy_of(&vec![0; length]);
+        assert!(RawAesKeyring::new("ns", "k", key).is_err(), "{length}");
+    }
+    let only_children: Vec<Arc<dyn Keyring>> = vec![Arc::new(raw("one", 1, 32))];
+    let error = encrypt(MultiKeyring::new(None, only_children).unwrap()).unwrap_err();
+    assert!(matches!(error, Error::NoGenerator), "{error}");
+}
+
+#[test]
+fn expected_context_is_demanded_before_any_key_is_asked_for() {
+    use strongroom_sdk::message::encryption_context::EncryptionContext;
+    let client = Arc::new(MemoryKms::default());
+    let message = encrypt(kms(&[KEY_A], &client)).unwrap();
+    client.asked.lock().unwrap().clear();
+    for (key, value) in [("purpose", "other"), ("absent", "x")] {
+        let expected_context = EncryptionContext::from_pairs([(key, value)]).unwrap();
+        let options = DecryptOptions { expected_context, ..DecryptOptions::default() };
+        let manager = DefaultCmm::new(Arc::new(kms(&[KEY_A], &client)));
+        let error = wait(oneshot::decrypt(&message, &manager, &options)).unwrap_err();
+        assert!(matches!(error, Error::ContextMismatch { key: k } if k == key));
+    }
+    assert!(client.asked.lock().unwrap().is_empty());
+    let expected_context = EncryptionContext::from_pairs([("purpose", "tests")]).unwrap();
+    let options = DecryptOptions { expected_context, ..DecryptOptions::default() };
+    let manager = DefaultCmm::new(Arc::new(kms(&[KEY_A], &client)));
+    assert!(wait(oneshot::decrypt(&message, &manager, &options)).is_ok());
+}
