@@ -239,3 +239,87 @@ fn require_size(buffer: &[u8], needed: usize) -> Result<()> {
     let (needed, found) = (needed as u64, buffer.len() as u64);
     Err(Error::BufferSize { buffer: "frame", needed, found })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crypto::default_provider;
+    use crate::materials::EncryptionRequest;
+    use crate::message::encrypted_data_key::EncryptedDataKey;
+    use crate::message::frame::FINAL_PREFIX_BYTES;
+    use crate::message::suite::AlgorithmSuite;
+    use crate::secret::{DataKey, SecretBytes};
+
+    fn materials() -> EncryptionMaterials {
+        let suite = Some(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey);
+        let request = EncryptionRequest { suite, ..EncryptionRequest::default() };
+        let mut materials = EncryptionMaterials::new(&request, default_provider()).unwrap();
+        materials.set_data_key(DataKey::new(SecretBytes::copy_of(&[4; 32]))).unwrap();
+        materials.push_encrypted_data_key(EncryptedDataKey {
+            provider_id: "p".into(),
+            provider_info: Vec::new(),
+            ciphertext: Vec::new(),
+        });
+        materials
+    }
+
+    fn encryptor(frame_length: u32) -> Encryptor {
+        Encryptor::new(materials(), &EncryptOptions { frame_length }).unwrap()
+    }
+
+    #[test]
+    fn the_last_number_is_only_for_the_final_frame_and_none_comes_after() {
+        let mut encryptor = encryptor(4);
+        encryptor.next = FrameNumber::new(u32::MAX - 1);
+        let mut frame = [0; 4 + REGULAR_OVERHEAD_BYTES];
+        encryptor.seal_frame(&mut frame).unwrap();
+        assert_eq!(frame[..4], (u32::MAX - 1).to_be_bytes());
+        for _ in 0..2 {
+            let error = encryptor.seal_frame(&mut frame).unwrap_err();
+            assert!(matches!(error, Error::LimitExceeded { quantity: "frames", .. }), "{error}");
+        }
+        let mut last = [0; 4 + FINAL_OVERHEAD_BYTES];
+        encryptor.seal_final_frame(&mut last).unwrap();
+        assert_eq!(last[..FINAL_PREFIX_BYTES - 4 - 12], [0xff; 8]);
+        assert!(encryptor.seal_final_frame(&mut last).is_err());
+        assert!(encryptor.finish().unwrap().is_empty());
+    }
+
+    #[test]
+    fn steps_out_of_order_and_wrong_sizes_are_refused() {
+        let mut encryptor = encryptor(4);
+        assert!(matches!(encryptor.seal_frame(&mut [0; 35]), Err(Error::BufferSize { .. })));
+        assert!(matches!(encryptor.seal_final_frame(&mut [0; 45]), Err(Error::BufferSize { .. })));
+        assert!(matches!(encryptor.seal_final_frame(&mut [0; 39]), Err(Error::BufferSize { .. })));
+        encryptor.seal_final_frame(&mut [0; 44]).unwrap();
+        assert!(matches!(encryptor.seal_frame(&mut [0; 36]), Err(Error::OutOfOrder(_))));
+        let unfinished = Encryptor::new(materials(), &EncryptOptions::default()).unwrap();
+        assert!(matches!(unfinished.finish(), Err(Error::OutOfOrder(_))));
+    }
+
+    #[test]
+    fn incomplete_materials_are_refused() {
+        let request = EncryptionRequest {
+            suite: Some(AlgorithmSuite::Aes256GcmHkdfSha512CommitKey),
+            ..EncryptionRequest::default()
+        };
+        let options = EncryptOptions::default();
+        let none = EncryptionMaterials::new(&request, default_provider()).unwrap();
+        assert!(matches!(Encryptor::new(none, &options), Err(Error::Keyring(_))));
+        let mut unwrapped = EncryptionMaterials::new(&request, default_provider()).unwrap();
+        unwrapped.set_data_key(DataKey::new(SecretBytes::copy_of(&[4; 32]))).unwrap();
+        assert!(matches!(Encryptor::new(unwrapped, &options), Err(Error::Keyring(_))));
+        let zero = EncryptOptions { frame_length: 0 };
+        assert!(matches!(Encryptor::new(materials(), &zero), Err(Error::Malformed { .. })));
+    }
+
+    #[test]
+    fn engines_may_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Encryptor>();
+        shared::<crate::engine::Decryptor>();
+        shared::<Arc<crate::engine::FrameOpener>>();
+    }
+}

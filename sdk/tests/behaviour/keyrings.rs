@@ -11,6 +11,7 @@ use strongroom_sdk::keyring::{AwsKmsKeyring, Keyring, MultiKeyring, RawAesKeyrin
 use strongroom_sdk::kms::{
     Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
 };
+use strongroom_sdk::message::encrypted_data_key::EncryptedDataKey;
 use strongroom_sdk::message::header::Header;
 use strongroom_sdk::message::suite::AeadAlgorithm;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
@@ -137,7 +138,8 @@ fn the_first_key_generates_the_others_wrap_and_each_unwraps() {
     );
     // The alias is resolved: the message records the key.
     let header = Header::parse(&message, &Default::default()).unwrap().header;
-    let names: Vec<_> = header.encrypted_data_keys().iter().map(|key| key.key_name()).collect();
+    let names: Vec<_> =
+        header.encrypted_data_keys().iter().map(EncryptedDataKey::key_name).collect();
     assert_eq!(names, [KEY_A, KEY_B]);
     for key in [KEY_A, KEY_B] {
         assert_eq!(decrypt(&message, kms(&[key], &client)).unwrap(), b"plaintext");

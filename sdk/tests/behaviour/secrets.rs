@@ -1,0 +1,90 @@
+//! Secrets are gone from memory when their owner is (promise S7).
+
+use std::sync::Arc;
+
+use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::keyring::RawAesKeyring;
+use strongroom_sdk::message::suite::AlgorithmSuite;
+use strongroom_sdk::oneshot;
+use strongroom_sdk::options::EncryptOptions;
+use strongroom_sdk::secret::{DataKey, SecretBytes};
+
+use crate::fixtures::{self, KnownDataKey, wait};
+use crate::heap::{MARKER, markers_freed_by};
+
+#[test]
+fn the_search_finds_what_is_not_wiped() {
+    assert_eq!(markers_freed_by(|| drop(MARKER.to_vec())), 1);
+}
+
+#[test]
+fn secret_bytes_are_wiped_however_they_were_made() {
+    let found = markers_freed_by(|| {
+        drop(SecretBytes::copy_of(&MARKER));
+        let mut bytes = MARKER;
+        drop(SecretBytes::take(&mut bytes));
+        assert_eq!(bytes, [0; 32], "the caller's copy is wiped");
+        let filled = SecretBytes::fill_with(32, |out| {
+            out.copy_from_slice(&MARKER);
+            Ok::<(), ()>(())
+        });
+        drop(filled);
+        let failed = SecretBytes::fill_with(32, |out| {
+            out.copy_from_slice(&MARKER);
+            Err::<(), ()>(())
+        });
+        assert!(failed.is_err());
+        drop(DataKey::new(SecretBytes::copy_of(&MARKER)));
+    });
+    assert_eq!(found, 0);
+}
+
+#[test]
+fn no_message_leaves_its_data_key_behind() {
+    // Without key derivation the data key is the cipher key too, so this also sees key schedules.
+    for suite in [AlgorithmSuite::Aes256Gcm, fixtures::UNSIGNED, fixtures::SIGNED] {
+        for provider in fixtures::providers() {
+            let keyring = Arc::new(KnownDataKey(MARKER.to_vec()));
+            let manager = DefaultCmm::with_provider(keyring.clone(), provider.clone());
+            let found = markers_freed_by(|| {
+                let options = EncryptOptions { frame_length: 16 };
+                let request = fixtures::request(suite);
+                let message =
+                    wait(oneshot::encrypt(&[1; 100], &manager, &request, &options)).unwrap();
+                let reading = fixtures::reading(suite);
+                wait(oneshot::decrypt(&message, &manager, &reading)).unwrap();
+            });
+            assert_eq!(found, 0, "{suite} with {}", provider.name());
+        }
+    }
+}
+
+#[test]
+fn no_keyring_leaves_its_wrapping_key_behind() {
+    for provider in fixtures::providers() {
+        let found = markers_freed_by(|| {
+            let key = SecretBytes::copy_of(&MARKER);
+            let keyring = RawAesKeyring::new("ns", "name", key).unwrap();
+            let manager = DefaultCmm::with_provider(Arc::new(keyring), provider.clone());
+            let request = fixtures::request(fixtures::UNSIGNED);
+            let options = EncryptOptions::default();
+            let message = wait(oneshot::encrypt(b"text", &manager, &request, &options)).unwrap();
+            let reading = fixtures::reading(fixtures::UNSIGNED);
+            wait(oneshot::decrypt(&message, &manager, &reading)).unwrap();
+        });
+        assert_eq!(found, 0, "{}", provider.name());
+    }
+}
+
+#[test]
+fn plaintext_that_was_refused_is_not_left_behind() {
+    let plaintext = [&MARKER[..], &[0; 96]].concat();
+    let mut message = fixtures::encrypt(&plaintext, fixtures::SIGNED, 64);
+    *message.last_mut().unwrap() ^= 1;
+    let manager = fixtures::manager();
+    let found = markers_freed_by(|| {
+        let reading = fixtures::reading(fixtures::SIGNED);
+        wait(oneshot::decrypt(&message, &manager, &reading)).unwrap_err();
+    });
+    assert_eq!(found, 0);
+}
