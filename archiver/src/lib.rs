@@ -15,6 +15,8 @@ pub mod id;
 pub mod index;
 pub mod location;
 pub mod pack;
+#[cfg(feature = "embedded-kms")]
+pub mod quickstart;
 pub mod restore;
 pub mod snapshot;
 pub mod source;

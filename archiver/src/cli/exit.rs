@@ -96,6 +96,17 @@ pub(crate) enum Failure {
         /// Objects or files, with the verb.
         what: &'static str,
     },
+    /// The restored tree is not the archived one.
+    #[cfg(feature = "embedded-kms")]
+    #[error("the restored tree differs from the archived one in {count} ways")]
+    Different {
+        /// How many.
+        count: u64,
+    },
+    /// The embedded KMS failed.
+    #[cfg(feature = "embedded-kms")]
+    #[error(transparent)]
+    EmbeddedKms(#[from] strongroom::quickstart::embedded_kms::EmbeddedKmsError),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
@@ -279,6 +290,10 @@ impl Failure {
             Self::NotInSnapshot { .. } => &SNAPSHOT,
             Self::Partial { .. } | Self::Kept { .. } => &PARTIAL,
             Self::Damaged { .. } => &INTEGRITY,
+            #[cfg(feature = "embedded-kms")]
+            Self::Different { .. } => &INTEGRITY,
+            #[cfg(feature = "embedded-kms")]
+            Self::EmbeddedKms(_) => &LOCAL,
             Self::Output(_) | Self::Start { .. } => &LOCAL,
         }
     }
@@ -299,6 +314,13 @@ impl Failure {
             Self::Kept { .. } => {
                 "restore into an empty directory, or add --overwrite if-different".to_owned()
             }
+            #[cfg(feature = "embedded-kms")]
+            Self::Different { .. } => {
+                "see whether something changed the tree meanwhile; otherwise please report this"
+                    .to_owned()
+            }
+            #[cfg(feature = "embedded-kms")]
+            Self::EmbeddedKms(_) => "choose another temporary folder with --work".to_owned(),
             Self::Config(error) => error.hint().unwrap_or_else(|| code.next.to_owned()),
             _ => code.next.to_owned(),
         }

@@ -11,6 +11,8 @@ mod exit;
 mod location;
 mod ls;
 mod output;
+#[cfg(feature = "embedded-kms")]
+mod quickstart;
 mod report;
 mod restore;
 mod select;
@@ -66,6 +68,9 @@ enum Command {
     Restore(restore::Arguments),
     /// Check that a location is whole, and name every object that is not.
     Check(check::Arguments),
+    /// Do the whole job once, on embedded defaults, and see it compared.
+    #[cfg(feature = "embedded-kms")]
+    Quickstart(quickstart::Arguments),
 }
 
 impl Command {
@@ -77,6 +82,8 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Restore(_) => "restore",
             Self::Check(_) => "check",
+            #[cfg(feature = "embedded-kms")]
+            Self::Quickstart(_) => "quickstart",
         }
     }
 }
@@ -113,6 +120,8 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Ls(arguments) => ls::run(arguments, global, output).await,
         Command::Restore(arguments) => restore::run(arguments, global, output).await,
         Command::Check(arguments) => check::run(arguments, global, output).await,
+        #[cfg(feature = "embedded-kms")]
+        Command::Quickstart(arguments) => quickstart::run(arguments, output).await,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::entry::{Entry, EntryKind, EntryPath, InodeId};
 use crate::source::{Found, Source, SourceFile, Trouble};
 
 use super::RootError;
+use super::exclude::Patterns;
 use super::walk::{LocalTree, WalkOptions};
 
 /// Pairs of files whose content is compared at a time, on all cores.
@@ -64,17 +65,20 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares the trees at `left` and `right` and hands every difference to `report`, in no
-/// particular order. Memory holds one name per inode with several names, not the trees.
+/// Compares the trees at `left` and `right`, without what `exclude` chooses, and hands every
+/// difference to `report`, in no particular order. Memory holds the inodes that have several names,
+/// not the trees.
 ///
 /// # Errors
 /// [`RootError`] when one of the trees cannot be opened; anything later is a difference.
 pub fn compare(
     left: &Path,
     right: &Path,
+    exclude: Option<&Patterns>,
     mut report: impl FnMut(Difference),
 ) -> Result<Compared, RootError> {
-    let open = |path: &Path| LocalTree::open(&[path.to_owned()], WalkOptions::default());
+    let options = WalkOptions { exclude: exclude.cloned(), ..WalkOptions::default() };
+    let open = |path: &Path| LocalTree::open(&[path.to_owned()], options.clone());
     let (left, right) = (open(left)?, open(right)?);
     let mut comparison = Comparison {
         compared: Compared::default(),

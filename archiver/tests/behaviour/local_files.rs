@@ -11,7 +11,8 @@ use crate::support::{copy_tree, make_rich_tree, set_mode, set_time, set_xattr, t
 
 fn differences(left: &Path, right: &Path) -> Vec<String> {
     let mut all = Vec::new();
-    let compared = compare(left, right, |difference| all.push(difference.to_string())).unwrap();
+    let compared =
+        compare(left, right, None, |difference| all.push(difference.to_string())).unwrap();
     assert_eq!(compared.differences, all.len() as u64);
     all.sort();
     all
@@ -176,7 +177,7 @@ fn an_unreadable_side_is_a_difference() {
     let seen = std::cell::Cell::new(0);
     // The file is swapped for another while the comparison has it listed, not yet opened.
     let other = to.join("file");
-    compare(&from, &to, |difference| {
+    compare(&from, &to, None, |difference| {
         assert!(matches!(difference, Difference::Attribute(..) | Difference::Content(..)));
         seen.set(seen.get() + 1);
     })

@@ -112,7 +112,7 @@ pub(crate) async fn assert_restores(location: &Arc<Location>, snapshot: &Snapsho
 /// Demands that two trees are equal in every byte and attribute.
 pub(crate) fn assert_same(left: &Path, right: &Path) {
     let mut differences = Vec::new();
-    compare(left, right, |difference| differences.push(difference.to_string())).unwrap();
+    compare(left, right, None, |difference| differences.push(difference.to_string())).unwrap();
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
