@@ -1,5 +1,6 @@
 //! A deduplicating archiver of directories to object stores.
 
+mod cache;
 mod codec;
 
 pub mod backup;

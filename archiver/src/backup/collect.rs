@@ -8,19 +8,29 @@ use super::blocks::MetaBlocks;
 use super::content::{Item, Outcome, Placed};
 use super::engine::Engine;
 use super::plan::Pending;
+use super::publish::Publisher;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::pack::ChunkRef;
+use crate::pack::{ChunkRef, Ledger};
 use crate::snapshot::{Node, Piece, Root, Statistics, TreeWriter};
 use crate::store::Kind;
+
+/// All entries in their tree.
+pub(crate) struct Collected {
+    pub(crate) root: Option<Root>,
+    pub(crate) statistics: Statistics,
+    /// Packs that are complete and in no index run yet.
+    pub(crate) waiting: Ledger,
+}
 
 /// Collects every batch; the tree is complete when the queue ends.
 pub(crate) fn collect(
     engine: &Engine,
     mut tree: TreeWriter<MetaBlocks<'_>>,
     mut queue: mpsc::Receiver<Pending>,
-) -> Result<(Option<Root>, Statistics)> {
+) -> Result<Collected> {
     let mut statistics = Statistics::default();
+    let mut publisher = Publisher::default();
     while let Some(pending) = queue.blocking_recv() {
         let items = pending.blocking_recv().map_err(|_| Error::StageLost { stage: "read" })??;
         for item in items {
@@ -30,13 +40,14 @@ pub(crate) fn collect(
                 tree.push(&node(engine, item)?)?;
             }
         }
+        publisher.advance(engine)?;
     }
     engine.control.check()?;
     let (root, _) = tree.finish()?;
     statistics.bytes_read = engine.counters.bytes_read.load(Ordering::Relaxed);
     statistics.chunks_new = engine.counters.chunks_new.load(Ordering::Relaxed);
     statistics.bytes_new = engine.counters.bytes_new.load(Ordering::Relaxed);
-    Ok((root, statistics))
+    Ok(Collected { root, statistics, waiting: publisher.finish() })
 }
 
 fn count(statistics: &mut Statistics, item: &Item) {

@@ -127,8 +127,8 @@ impl Engine {
     }
 
     /// Ends the data packs if all went well; otherwise returns the failure that was first.
-    pub(crate) fn settle<A, B>(&self, collected: Result<(A, B)>) -> Result<(A, B, Ledger)> {
-        let outcome = collected.and_then(|(a, b)| Ok((a, b, self.data.finish()?)));
+    pub(crate) fn settle<T>(&self, collected: Result<T>) -> Result<(T, Ledger)> {
+        let outcome = collected.and_then(|collected| Ok((collected, self.data.finish()?)));
         outcome.map_err(|error| {
             self.failed.store(true, Ordering::Release);
             let first = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -23,6 +23,7 @@ mod content;
 mod engine;
 mod parent;
 mod plan;
+mod publish;
 mod segment;
 
 use std::sync::Arc;
@@ -39,9 +40,9 @@ use crate::clock::Clock;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::index::{Catalog, RunBuilder};
+use crate::index::Catalog;
 use crate::location::Location;
-use crate::pack::{Ledger, PackWriter, WriterOptions};
+use crate::pack::{PackWriter, WriterOptions};
 use crate::snapshot::{Snapshot, SnapshotCommit, Statistics, TreeRoot, TreeWriter};
 use crate::source::Source;
 use crate::store::{Kind, ObjectName, Put};
@@ -109,8 +110,9 @@ pub async fn backup(
     let started = clock.now();
     let written_before = location.store().traffic().bytes_written();
     open_session(location, id, &options, started.into()).await?;
-    let catalog = Arc::new(location.catalog().await?);
-    let parent = Parent::choose(location, &options, control).await?;
+    let (catalog, parent) =
+        tokio::try_join!(location.catalog(), Parent::choose(location, &options, control))?;
+    let catalog = Arc::new(catalog);
     let parent_id = parent.as_ref().map(|parent| parent.id.to_string());
     let (tree, mut statistics) =
         store_tree(location, source, &options, catalog, parent, control).await?;
@@ -186,29 +188,18 @@ async fn store_tree(
         move || {
             let blocks = MetaBlocks::new(engine.clone(), &meta);
             let collected = collect(&engine, TreeWriter::new(blocks), queue);
-            let (root, statistics, ledger) = engine.settle(collected)?;
-            let meta_ledger = meta.finish()?;
-            Ok::<_, Error>((root, statistics, [ledger, meta_ledger].concat()))
+            let (collected, ledger) = engine.settle(collected)?;
+            let packs = [collected.waiting, ledger, meta.finish()?].concat();
+            Ok::<_, Error>((collected.root, collected.statistics, packs))
         }
     });
     let collected = collector.await.map_err(|_| Error::StageLost { stage: "collect" })?;
     let planned = planner.await.map_err(|_| Error::StageLost { stage: "walk" })?;
     // The collector's word first: when it fails the planner only notices that nobody listens.
-    let (root, mut statistics, ledger) = collected?;
+    let (root, mut statistics, packs) = collected?;
     let totals = planned?;
     statistics.unreadable += totals.unreadable;
-    write_index(location, ledger).await?;
+    publish::publish(location, &catalog, packs).await?;
+    publish::merge(location, &catalog).await?;
     Ok((root.as_ref().map(TreeRoot::new), statistics))
-}
-
-/// Writes the index run of what is stored; nothing that a pack holds is found before.
-pub(crate) async fn write_index(location: &Location, ledger: Ledger) -> Result<()> {
-    let mut run = RunBuilder::default();
-    for (pack, chunks) in ledger {
-        run.pack(pack, chunks);
-    }
-    if run.is_empty() {
-        return Ok(());
-    }
-    location.write_run(run.serialize()).await.map(drop)
 }

@@ -121,7 +121,7 @@ pub async fn check(
     check.list().await?;
     check.sessions().await?;
     let runs = check.index().await?;
-    let catalog = Arc::new(Catalog::new(runs.iter().map(|(_, run)| run.clone()).collect()));
+    let catalog = Arc::new(Catalog::new(runs.clone()));
     check.packs_exist(&runs);
     let snapshots = check.snapshots().await?;
     check.read_packs(&runs, &catalog, options.read_data).await?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::{IndexEntry, PackRecord, Run};
-use crate::id::ChunkId;
+use crate::id::{ChunkId, ObjectId};
 use crate::pack::ChunkAt;
 use crate::store::{Kind, ObjectName};
 
@@ -14,7 +14,7 @@ const SHARDS: usize = 16;
 /// Looks chunks up, and sees to it that of several threads that meet the same new chunk exactly
 /// one stores it.
 pub struct Catalog {
-    runs: RwLock<Vec<Run>>,
+    runs: RwLock<Vec<(ObjectId, Run)>>,
     new: [Shard; SHARDS],
 }
 
@@ -38,7 +38,7 @@ struct Shard {
 impl Catalog {
     /// A catalogue of the chunks of these runs.
     #[must_use]
-    pub fn new(runs: Vec<Run>) -> Self {
+    pub fn new(runs: Vec<(ObjectId, Run)>) -> Self {
         Self { runs: RwLock::new(runs), new: std::array::from_fn(|_| Shard::default()) }
     }
 
@@ -96,10 +96,10 @@ impl Catalog {
     }
 
     /// Takes a run over that holds chunks which were new before, and forgets them as new.
-    pub fn adopt(&self, run: Run) {
+    pub fn adopt(&self, id: ObjectId, run: Run) {
         let known = |(entry, pack): (IndexEntry, Option<&PackRecord>)| Some((pack?.kind, entry.id));
         let ids: Vec<(Kind, ChunkId)> = run.iter().filter_map(known).collect();
-        self.runs.write().unwrap_or_else(PoisonError::into_inner).push(run);
+        self.runs.write().unwrap_or_else(PoisonError::into_inner).push((id, run));
         for id in ids {
             self.shard(&id.1).lock().remove(&id);
         }
@@ -110,7 +110,7 @@ impl Catalog {
     pub fn find(&self, kind: Kind, id: &ChunkId) -> Option<ChunkAt> {
         let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
         // The newest first: what was seen lately is met again soonest.
-        let mut found = runs.iter().rev().filter_map(|run| run.find(id));
+        let mut found = runs.iter().rev().filter_map(|(_, run)| run.find(id));
         found.find(|(found, _)| *found == kind).map(|(_, at)| at)
     }
 
@@ -118,8 +118,14 @@ impl Catalog {
     #[must_use]
     pub fn pack(&self, name: ObjectName) -> Option<PackRecord> {
         let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
-        let mut packs = runs.iter().rev().flat_map(Run::packs);
+        let mut packs = runs.iter().rev().flat_map(|(_, run)| run.packs());
         packs.find(|pack| pack.name() == name).cloned()
+    }
+
+    /// The runs that it looks through.
+    #[must_use]
+    pub fn runs(&self) -> Vec<(ObjectId, Run)> {
+        self.runs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn shard(&self, id: &ChunkId) -> &Shard {
@@ -139,7 +145,6 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::ObjectId;
     use crate::pack::SegmentAt;
 
     fn at(offset: u32) -> ChunkAt {

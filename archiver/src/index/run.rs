@@ -115,9 +115,12 @@ impl RunBuilder {
         self.entries.extend(chunks.into_iter().map(|entry| (entry, number)));
     }
 
-    /// Says that the run to be made replaces run `id`, all of whose packs were added.
-    pub fn supersede(&mut self, id: ObjectId) {
+    /// Adds everything that run `id` has, and says that the run to be made replaces it.
+    pub fn absorb(&mut self, id: ObjectId, run: &Run) {
+        let first = self.packs.len() as u32;
         self.superseded.push(id);
+        self.packs.extend_from_slice(&run.packs);
+        self.entries.extend(run.lines().map(|(entry, pack)| (entry, first + pack)));
     }
 
     /// Whether no pack was added.
@@ -204,6 +207,13 @@ impl Run {
         &self.packs
     }
 
+    /// About how many bytes its plaintext has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let pack = |pack: &PackRecord| 37 + pack.header.len() + 8 * pack.segments.len();
+        self.entries.len() + self.packs.iter().map(pack).sum::<usize>()
+    }
+
     /// How many chunks it knows.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -233,10 +243,13 @@ impl Run {
 
     /// Every chunk with its pack, ascending by id.
     pub fn iter(&self) -> impl Iterator<Item = (IndexEntry, Option<&PackRecord>)> + '_ {
-        self.entries.chunks_exact(ENTRY_BYTES).filter_map(|line| {
-            let (entry, pack) = read_entry(&mut Reader::new(line)).ok()?;
-            Some((entry, self.packs.get(pack as usize)))
-        })
+        self.lines().map(|(entry, pack)| (entry, self.packs.get(pack as usize)))
+    }
+
+    /// Every entry with the number of its pack.
+    fn lines(&self) -> impl Iterator<Item = (IndexEntry, u32)> + '_ {
+        let lines = self.entries.chunks_exact(ENTRY_BYTES);
+        lines.filter_map(|line| read_entry(&mut Reader::new(line)).ok())
     }
 
     fn place(&self, line: usize) -> Option<(Kind, ChunkAt)> {
@@ -372,6 +385,27 @@ mod tests {
             let _ = Run::parse(&Bytes::from(bytes.clone()));
             bytes.splice(0..0, *MAGIC);
             let _ = Run::parse(&Bytes::from(bytes));
+        }
+    }
+
+    #[test]
+    fn a_merged_run_has_all_that_its_parts_had() {
+        let part = |id, segment| {
+            let mut builder = RunBuilder::default();
+            builder.pack(pack(3), [entry([id; 32], segment), entry([9; 32], 0)]);
+            Run::parse(&builder.serialize().into()).unwrap()
+        };
+        let (one, two) = (part(1, 1), part(2, 2));
+        let ids = [ObjectId::random(), ObjectId::random()];
+        let mut builder = RunBuilder::default();
+        builder.absorb(ids[0], &one);
+        builder.absorb(ids[1], &two);
+        let merged = Run::parse(&builder.serialize().into()).unwrap();
+        assert_eq!(merged.superseded(), ids);
+        assert_eq!(merged.len(), 3);
+        for (part, id) in [(&one, 1), (&two, 2)] {
+            let id = ChunkId::from_bytes([id; 32]);
+            assert_eq!(merged.find(&id), part.find(&id));
         }
     }
 

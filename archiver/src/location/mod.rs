@@ -3,7 +3,7 @@
 mod format;
 mod secrets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,12 +14,13 @@ use zeroize::Zeroizing;
 use self::format::FORMAT_BYTES_MAX;
 pub use self::format::{FORMAT_VERSION, Features, Format};
 use self::secrets::Secrets;
+use crate::cache::LocalCache;
 use crate::chunk::{ChunkHasher, Chunker, ChunkerParameters};
 use crate::codec::Reader;
 use crate::envelope::{Envelope, claimed_location};
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::index::{Catalog, Run, RunCache};
+use crate::index::{Catalog, Run};
 use crate::pack::{Codec, PackReader};
 use crate::store::{Family, ObjectName, Put, Store, preflight};
 
@@ -45,7 +46,13 @@ pub struct Location {
     hasher: Arc<ChunkHasher>,
     chunker: Arc<Chunker>,
     codec: Arc<Codec>,
-    cache: Option<RunCache>,
+    caches: Option<Caches>,
+}
+
+/// What is kept locally of objects that were read before.
+struct Caches {
+    index: LocalCache,
+    snapshots: LocalCache,
 }
 
 /// What a new location is to be like.
@@ -138,11 +145,8 @@ impl Location {
         let chunker = Chunker::new(&secrets.chunker_key, format.chunker)
             .ok_or(damaged("its chunker parameters are not possible"))?;
         let hasher = Arc::new(ChunkHasher::new(secrets.id_key));
-        let cache = match &options.cache {
-            Some(folder) => {
-                let folder = folder.join(envelope.location().to_string()).join("index");
-                Some(RunCache::open(folder, hasher.clone())?)
-            }
+        let caches = match &options.cache {
+            Some(folder) => Some(Caches::open(folder, envelope.location(), &hasher)?),
             None => None,
         };
         Ok(Self {
@@ -152,7 +156,7 @@ impl Location {
             chunker: Arc::new(chunker),
             format,
             hasher,
-            cache,
+            caches,
         })
     }
 
@@ -213,26 +217,23 @@ impl Location {
             .try_collect()
             .await?;
         let ids: Vec<ObjectId> = runs.iter().map(|(id, _)| *id).collect();
-        if let Some(cache) = &self.cache {
-            cache.keep_only(&ids);
+        if let Some(caches) = &self.caches {
+            caches.index.keep_only(&ids);
         }
         let superseded: Vec<ObjectId> =
             runs.iter().flat_map(|(_, run)| run.superseded().to_vec()).collect();
         let live = runs.into_iter().filter(|(id, _)| !superseded.contains(id));
-        Ok(Catalog::new(live.map(|(_, run)| run).collect()))
+        Ok(Catalog::new(live.collect()))
     }
 
     async fn cached_run(&self, name: ObjectName) -> Result<Option<(ObjectId, Run)>> {
         let ObjectName::Index(_, id) = name else { return Ok(None) };
-        let cached = self.cache.as_ref().and_then(|cache| cache.get(&id));
+        let cached = self.caches.as_ref().and_then(|caches| caches.index.get(&id));
         if let Some(run) = cached.and_then(|plain| Run::parse(&plain)) {
             return Ok(Some((id, run)));
         }
         let (plain, run) = self.read_run(name).await?;
-        if let Some(cache) = &self.cache {
-            // Without room for a cache the next run only reads more.
-            let _ = cache.put(&id, &plain);
-        }
+        self.keep(|caches| &caches.index, &id, &plain);
         Ok(Some((id, run)))
     }
 
@@ -246,20 +247,44 @@ impl Location {
         Ok((plain, run))
     }
 
-    /// Writes an index run; from then on its chunks are found.
-    pub(crate) async fn write_run(&self, plain: Vec<u8>) -> Result<Run> {
+    /// The plaintext of a snapshot that was read before.
+    pub(crate) fn cached_snapshot(&self, id: &ObjectId) -> Option<Bytes> {
+        self.caches.as_ref()?.snapshots.get(id)
+    }
+
+    /// Keeps a snapshot's plaintext.
+    pub(crate) fn keep_snapshot(&self, id: &ObjectId, plain: &[u8]) {
+        self.keep(|caches| &caches.snapshots, id, plain);
+    }
+
+    fn keep(&self, which: impl Fn(&Caches) -> &LocalCache, id: &ObjectId, plain: &[u8]) {
+        if let Some(caches) = &self.caches {
+            // Without room for a cache the next run only reads more.
+            let _ = which(caches).put(id, plain);
+        }
+    }
+
+    /// Writes an index run of level `level`; from then on its chunks are found.
+    pub(crate) async fn write_run(&self, level: u8, plain: Vec<u8>) -> Result<(ObjectId, Run)> {
         let id = ObjectId::random();
-        let name = ObjectName::Index(0, id);
+        let name = ObjectName::Index(level, id);
         let packed = pack_run(&plain).map_err(|source| Error::Compress { source })?;
         let message = self.envelope.seal(name, &packed).await?;
         if self.store.create(name, message).await? == Put::Occupied {
             return Err(Error::NameTaken { object: name });
         }
         let plain = Bytes::from(plain);
-        if let Some(cache) = &self.cache {
-            let _ = cache.put(&id, &plain);
-        }
-        Run::parse(&plain).ok_or(Error::Damaged { object: name, what: "it was built wrong" })
+        self.keep(|caches| &caches.index, &id, &plain);
+        let damaged = Error::Damaged { object: name, what: "it was built wrong" };
+        Run::parse(&plain).map(|run| (id, run)).ok_or(damaged)
+    }
+}
+
+impl Caches {
+    fn open(folder: &Path, location: ObjectId, hasher: &Arc<ChunkHasher>) -> Result<Self> {
+        let folder = folder.join(location.to_string());
+        let open = |name| LocalCache::open(folder.join(name), hasher.clone());
+        Ok(Self { index: open("index")?, snapshots: open("snapshots")? })
     }
 }
 

@@ -161,7 +161,10 @@ impl SnapshotCommit {
         let plain = serde_json::to_vec(&self).unwrap_or_default();
         let message = location.envelope().seal(name, &plain).await?;
         match location.store().create(name, message).await? {
-            Put::Created => Ok(Snapshot { id, commit: self }),
+            Put::Created => {
+                location.keep_snapshot(&id, &plain);
+                Ok(Snapshot { id, commit: self })
+            }
             Put::Occupied => Err(Error::Fenced { id }),
         }
     }
@@ -182,7 +185,7 @@ pub async fn list(location: &Location) -> Result<Vec<ObjectId>> {
     ids.try_collect().await
 }
 
-/// Reads snapshot `id`.
+/// Reads snapshot `id` from the store.
 ///
 /// # Errors
 /// [`Error::Store`], [`Error::Decrypt`], [`Error::Damaged`].
@@ -192,7 +195,18 @@ pub async fn load(location: &Location, id: ObjectId) -> Result<Snapshot> {
     let plain = location.envelope().open(name, &message).await?;
     let commit = serde_json::from_slice(&plain)
         .map_err(|_| Error::Damaged { object: name, what: "it is not a snapshot" })?;
+    location.keep_snapshot(&id, &plain);
     Ok(Snapshot { id, commit })
+}
+
+/// Reads snapshot `id` from the cache, which spares a request and a data key, or else from the
+/// store. For ids that a listing has just shown to exist.
+async fn load_listed(location: &Location, id: ObjectId) -> Result<Snapshot> {
+    let cached = location.cached_snapshot(&id);
+    match cached.and_then(|plain| serde_json::from_slice(&plain).ok()) {
+        Some(commit) => Ok(Snapshot { id, commit }),
+        None => load(location, id).await,
+    }
 }
 
 /// Reads all snapshots, the earliest first.
@@ -203,7 +217,7 @@ pub async fn load_all(location: &Location) -> Result<Vec<Snapshot>> {
     use futures::StreamExt;
     let ids = list(location).await?;
     let mut snapshots: Vec<Snapshot> = futures::stream::iter(ids)
-        .map(|id| load(location, id))
+        .map(|id| load_listed(location, id))
         .buffer_unordered(8)
         .try_collect()
         .await?;

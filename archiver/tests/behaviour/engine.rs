@@ -207,6 +207,56 @@ async fn a_stopped_backup_commits_nothing() {
 }
 
 #[tokio::test]
+async fn many_index_runs_become_one() {
+    let (_folder, root) = temporary();
+    let location = create(&memory()).await;
+    for n in 0..26 {
+        fs::write(root.join(n.to_string()), pattern(5000 + n)).unwrap();
+        archive(&location, &root).await.unwrap();
+    }
+    assert!(location.catalog().await.unwrap().runs().len() < 5);
+    let options = BackupOptions { parent: ParentChoice::None, ..BackupOptions::default() };
+    let again = archive_with(&location, &root, options, &Control::default()).await.unwrap();
+    assert_eq!(again.commit.statistics.chunks_new, 0);
+    assert_restores(&location, &again, &root).await;
+    assert_whole(&location).await;
+}
+
+#[tokio::test]
+async fn a_cache_is_used_and_may_be_wrong_or_gone() {
+    let (_folder, root) = temporary();
+    fs::write(root.join("a"), pattern(100_000)).unwrap();
+    let store = memory();
+    create(&store).await;
+    let (_cache_folder, cache) = temporary();
+    let open = || async {
+        let options = OpenOptions { cache: Some(cache.clone()) };
+        Arc::new(Location::open(wrap(store.clone()), raw_key(1), &options).await.unwrap())
+    };
+    let snapshot = archive(&open().await, &root).await.unwrap();
+    let location = open().await;
+    let before = location.store().traffic().requests();
+    let (catalog, all) = (location.catalog().await.unwrap(), load_all(&location).await.unwrap());
+    assert_eq!((catalog.runs().len(), all.as_slice()), (1, std::slice::from_ref(&snapshot)));
+    assert_eq!(location.store().traffic().requests() - before, 2, "two listings and no read");
+    for folder in ["index", "snapshots"] {
+        let folder = cache.join(location.id().to_string()).join(folder);
+        for file in fs::read_dir(folder).unwrap() {
+            fs::write(
+                file.unwrap().path(),
+                b"lies that are longer than a hash of thirty-two bytes",
+            )
+            .unwrap();
+        }
+    }
+    let location = open().await;
+    assert_eq!(location.catalog().await.unwrap().runs().len(), 1);
+    assert_eq!(load_all(&location).await.unwrap(), [snapshot]);
+    fs::remove_dir_all(&cache).unwrap();
+    assert_whole(&open().await).await;
+}
+
+#[tokio::test]
 async fn a_check_tells_leftovers_from_damage() {
     let (_folder, root) = temporary();
     fs::write(root.join("a"), pattern(100_000)).unwrap();

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and helpers of tests are tests"
 )]
 
+mod bucket;
 mod crash;
 mod damage;
 mod engine;
