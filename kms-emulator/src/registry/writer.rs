@@ -76,7 +76,7 @@ pub(super) fn spawn(
         }
         drop(storage);
         // Nobody waits for the end of a server that was only dropped.
-        drop(end.send(()));
+        end.send(()).ok();
     });
     ended
 }
