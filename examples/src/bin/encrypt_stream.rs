@@ -48,8 +48,7 @@ async fn encrypt(manager: &DefaultCmm) -> Result<(), Box<dyn Error>> {
     let mut writer = EncryptWriter::new(io::stdout().lock(), materials, &options)?;
     io::copy(&mut io::stdin().lock(), &mut writer)?;
     // Without this the message stays unfinished, and no reader accepts it.
-    writer.finish()?;
-    Ok(())
+    Ok(writer.finish()?.flush()?)
 }
 
 async fn decrypt(manager: &DefaultCmm) -> Result<(), Box<dyn Error>> {
