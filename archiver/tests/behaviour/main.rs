@@ -8,16 +8,11 @@
 )]
 
 mod bucket;
-mod command_line;
 mod crash;
 mod damage;
 mod engine;
 mod escape;
-mod exit_codes;
-mod kills;
-mod layers;
+mod interop;
 mod local_files;
 mod location;
-mod program;
-mod servers;
 mod support;

@@ -108,6 +108,31 @@ impl KmsServer {
         Ok(())
     }
 
+    /// Makes a symmetric key in the default key store with the aws command line, and returns its ARN.
+    ///
+    /// Needs [`Peer::AwsCli`].
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::NotInstalled`] without it; [`PeerError::Failed`] if the server refuses.
+    pub fn create_key(&self) -> Result<String, PeerError> {
+        let aws = Peer::AwsCli.find()?;
+        let arguments = ["kms", "create-key", "--query", "KeyMetadata.Arn", "--output", "text"];
+        let output = Command::new(&aws)
+            .args(arguments)
+            .envs(self.environment())
+            .output()
+            .map_err(|source| PeerError::Start { program: aws, source })?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(PeerError::Failed {
+            program: format!("aws {}", arguments.join(" ")),
+            status: output.status.to_string(),
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
     /// Plays the custom-key-store story: a cluster of two HSMs in two zones, initialised with an
     /// owner's own certificate authority and activated; `kmsuser`; a custom key store, connected; a key
     /// made in an HSM, and an alias.

@@ -9,8 +9,6 @@
 
 mod condition;
 mod decide;
-#[cfg(test)]
-mod differential;
 mod document;
 mod facts;
 mod glob;

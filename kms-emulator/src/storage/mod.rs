@@ -21,8 +21,6 @@
 
 mod load;
 mod migrations;
-#[cfg(test)]
-mod power_loss;
 mod sqlite;
 
 use std::path::PathBuf;
