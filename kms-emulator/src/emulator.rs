@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use strongroom_hsm::{Config as HsmConfig, Factory};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::auth::{Authenticated, Caller, Credentials, generate_root_credential};
@@ -22,6 +23,9 @@ use crate::records::RootCredential;
 use crate::registry::Registry;
 use crate::server::{self, Dispatcher};
 use crate::storage::SqliteStorage;
+
+/// Longest that closing the storage may take once nothing uses it.
+const STORAGE_CLOSE_SECONDS_MAX: u64 = 5;
 
 /// Where a server keeps its state.
 #[derive(Clone, Debug)]
@@ -85,15 +89,16 @@ pub struct RootAccessKey<'a> {
     pub secret_access_key: &'a str,
 }
 
-/// A running server. Dropping it stops it without waiting for open requests; `shutdown` waits.
+/// A running server. Dropping it tells it to stop; `shutdown` also waits until it has.
 pub struct Emulator {
     address: SocketAddr,
     region: Region,
     root: Arc<RootCredential>,
     is_first_start: bool,
     dispatcher: Arc<Dispatcher>,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    stop: StopOnDrop,
+    tasks: [JoinHandle<()>; 2],
+    storage_closed: oneshot::Receiver<()>,
     /// Removed when the server is dropped.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -105,7 +110,7 @@ impl Emulator {
     /// See [`Error`]; nothing is left running.
     pub async fn start(config: EmulatorConfig) -> Result<Self, Error> {
         let (storage, hsm_dir, temporary) = open_data_dir(&config.data_dir)?;
-        let registry = Registry::open(storage)?;
+        let (registry, storage_closed) = Registry::open(storage)?;
         let hsm_config = HsmConfig::default();
         let factory = Factory::open(&hsm_dir.join("factory"), &*hsm_config.clock)?;
         let fleet = FleetKeyStore::open(&factory, &hsm_dir.join("fleet"), hsm_config)?;
@@ -126,16 +131,19 @@ impl Emulator {
         let address = listener.local_addr().map_err(unlistenable)?;
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&kms), credentials));
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(expiry::delete_expired_keys(kms, stopped.clone()));
-        let serving = tokio::spawn(server::serve(listener, Arc::clone(&dispatcher), stopped));
+        let tasks = [
+            tokio::spawn(expiry::delete_expired_keys(kms, stopped.clone())),
+            tokio::spawn(server::serve(listener, Arc::clone(&dispatcher), stopped)),
+        ];
         Ok(Self {
             address,
             region: config.region,
             root,
             is_first_start,
             dispatcher,
-            stop,
-            serving,
+            stop: StopOnDrop(stop),
+            tasks,
+            storage_closed,
             _temporary: temporary,
         })
     }
@@ -199,19 +207,30 @@ impl Emulator {
         })
     }
 
-    /// Stops taking requests and waits, for a bounded time, for those that are open.
-    pub async fn shutdown(mut self) {
-        self.stop.send_replace(true);
-        if let Err(error) = (&mut self.serving).await {
-            tracing::error!(%error, "the server ended badly");
+    /// Stops taking requests, waits, for a bounded time, for those that are open, and closes the storage:
+    /// afterwards another server can open the data directory.
+    pub async fn shutdown(self) {
+        drop(self.stop);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the server ended badly");
+            }
+        }
+        drop(self.dispatcher);
+        // A connection that did not end in time may keep the state open; it is not waited for.
+        let patience = Duration::from_secs(STORAGE_CLOSE_SECONDS_MAX);
+        if tokio::time::timeout(patience, self.storage_closed).await.is_err() {
+            tracing::warn!("the storage is still in use");
         }
     }
 }
 
-impl Drop for Emulator {
+/// Tells the server's tasks to stop, at the latest when the server is dropped.
+struct StopOnDrop(watch::Sender<bool>);
+
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
-        self.serving.abort();
+        self.0.send_replace(true);
     }
 }
 

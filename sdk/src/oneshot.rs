@@ -2,6 +2,8 @@
 //!
 //! Nothing is released before everything has been verified.
 
+use zeroize::Zeroizing;
+
 use crate::cmm::MaterialsManager;
 use crate::engine::{Decryptor, Encryptor};
 use crate::error::{Error, Result};
@@ -51,18 +53,21 @@ pub fn seal(
     let frame_length = encryptor.frame_length();
     // A plaintext of whole frames ends with a full final frame, as the specification recommends.
     let regular = plaintext.len().saturating_sub(1) / frame_length;
-    let (whole, rest) =
+    let (whole, last) =
         plaintext.split_at_checked(regular * frame_length).unwrap_or((plaintext, &[]));
 
-    let mut message = encryptor.header().to_vec();
+    let header_bytes = encryptor.header().len();
     let overheads = regular * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES;
-    message.reserve(plaintext.len() + overheads + 128);
+    // Zeros at once, which come from the system as they are, are cheaper than zeros frame by frame.
+    let mut message = vec![0; header_bytes + plaintext.len() + overheads];
+    let (header, mut rest) = message.split_at_mut(header_bytes);
+    header.copy_from_slice(encryptor.header());
     for content in whole.chunks_exact(frame_length) {
-        let frame = grow(&mut message, frame_length + REGULAR_OVERHEAD_BYTES);
+        let (frame, more) = rest.split_at_mut(frame_length + REGULAR_OVERHEAD_BYTES);
         encryptor.seal_frame_into(content, frame)?;
+        rest = more;
     }
-    let frame = grow(&mut message, rest.len() + FINAL_OVERHEAD_BYTES);
-    encryptor.seal_final_frame_into(rest, frame)?;
+    encryptor.seal_final_frame_into(last, rest)?;
     message.extend_from_slice(&encryptor.finish()?);
     Ok(message)
 }
@@ -91,9 +96,10 @@ pub fn open(message: &[u8], parsed: Parsed, materials: DecryptionMaterials) -> R
     let suite = header.suite();
     let mut decryptor = Decryptor::new(header);
     let body = message.split_at_checked(parsed.length).map_or(&[][..], |(_, body)| body);
-    // Plaintext is shorter than its frames, so this never grows.
-    let mut plaintext = zeroize::Zeroizing::new(Vec::with_capacity(body.len()));
-    let footer = open_frames(&mut decryptor, body, &mut plaintext)?;
+    // Plaintext is shorter than its frames. It is wiped when the end turns out to be wrong.
+    let mut plaintext = Zeroizing::new(vec![0; body.len()]);
+    let (footer, length) = open_frames(&mut decryptor, body, &mut plaintext)?;
+    plaintext.truncate(length);
     let footer_bytes = decryptor.check_footer(footer)?;
     if footer.len() > footer_bytes {
         return Err(Error::TrailingBytes);
@@ -101,29 +107,26 @@ pub fn open(message: &[u8], parsed: Parsed, materials: DecryptionMaterials) -> R
     Ok(Opened { plaintext: std::mem::take(&mut plaintext), encryption_context, suite })
 }
 
-/// Opens every frame of `body` and returns what follows the last.
+/// Opens every frame of `body` into `plaintext`; returns what follows the last frame, and how many bytes
+/// of plaintext there are.
 fn open_frames<'a>(
     decryptor: &mut Decryptor,
     mut body: &'a [u8],
-    plaintext: &mut Vec<u8>,
-) -> Result<&'a [u8]> {
+    plaintext: &mut [u8],
+) -> Result<(&'a [u8], usize)> {
+    let mut filled = 0;
     loop {
         let prefix = decryptor.peek(body)?;
         let truncated = || Error::Truncated { region: prefix.region() };
         let frame_bytes = usize::try_from(prefix.total_bytes()).map_err(|_| truncated())?;
         let content_bytes = usize::try_from(prefix.content_bytes).map_err(|_| truncated())?;
         let (frame, rest) = body.split_at_checked(frame_bytes).ok_or_else(truncated)?;
-        decryptor.open_into(frame, grow(plaintext, content_bytes))?;
-        body = rest;
+        let end = filled + content_bytes;
+        let room = plaintext.get_mut(filled..end).ok_or_else(truncated)?;
+        decryptor.open_into(frame, room)?;
+        (body, filled) = (rest, end);
         if prefix.kind != Kind::Regular {
-            return Ok(body);
+            return Ok((body, filled));
         }
     }
-}
-
-/// Appends `more` bytes to `buffer` and returns them.
-fn grow(buffer: &mut Vec<u8>, more: usize) -> &mut [u8] {
-    let start = buffer.len();
-    buffer.resize(start + more, 0);
-    buffer.split_at_mut(start).1
 }

@@ -125,6 +125,7 @@ pub struct PendingReader<R> {
     /// The header, and bytes of the body that came with it.
     read: Vec<u8>,
     request: DecryptionRequest,
+    limits: Limits,
 }
 
 impl<R: Read> PendingReader<R> {
@@ -147,7 +148,8 @@ impl<R: Read> PendingReader<R> {
             }
         };
         let request = DecryptionRequest::new(&parsed.header, options)?;
-        Ok(Self { inner, parsed, read: search.into_bytes(), request })
+        let limits = options.limits.clone();
+        Ok(Self { inner, parsed, read: search.into_bytes(), request, limits })
     }
 
     /// What to ask the materials manager for.
@@ -161,20 +163,29 @@ impl<R: Read> PendingReader<R> {
     /// # Errors
     /// As [`Header::verify`].
     pub fn verify(self, materials: DecryptionMaterials) -> Result<DecryptReader<R>> {
-        let Self { inner, parsed, mut read, .. } = self;
+        let Self { inner, parsed, mut read, limits, .. } = self;
         let header = parsed.header.verify(materials)?;
         let body = read.split_off(parsed.length.min(read.len()));
         let encryption_context = header.encryption_context().clone();
         let suite = header.suite();
-        Ok(DecryptReader { inner, pull: Pull::new(header, body), encryption_context, suite })
+        Ok(DecryptReader {
+            inner,
+            pull: Pull::new(header, body, &limits),
+            encryption_context,
+            suite,
+        })
     }
 }
 
-/// Collects bytes until they hold a header: twice as many at each try, up to the limit.
+/// Collects bytes until they hold a header, up to the limit.
+///
+/// The room doubles, and a try waits for a quarter more bytes than the last one had: a header that comes
+/// byte by byte costs no more than a few times its length.
 #[derive(Default)]
 pub(crate) struct HeaderSearch {
     bytes: Vec<u8>,
     filled: usize,
+    next_try: usize,
 }
 
 impl HeaderSearch {
@@ -192,6 +203,10 @@ impl HeaderSearch {
     /// `count` bytes have come; none means the end of the input.
     pub(crate) fn filled(&mut self, count: usize, limits: &Limits) -> Result<Option<Parsed>> {
         self.filled = self.filled.saturating_add(count).min(self.bytes.len());
+        if count > 0 && self.filled < self.next_try {
+            return Ok(None);
+        }
+        self.next_try = self.filled + self.filled / 4;
         let there = self.bytes.get(..self.filled).unwrap_or_default();
         match Header::parse(there, limits) {
             Ok(parsed) => Ok(Some(parsed)),

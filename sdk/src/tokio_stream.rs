@@ -167,7 +167,12 @@ impl<R: AsyncRead + Unpin> AsyncDecryptReader<R> {
         let body = read.split_off(parsed.length.min(read.len()));
         let encryption_context = header.encryption_context().clone();
         let suite = header.suite();
-        Ok(Self { inner, pull: Pull::new(header, body), encryption_context, suite })
+        Ok(Self {
+            inner,
+            pull: Pull::new(header, body, &options.limits),
+            encryption_context,
+            suite,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! `strongroom check`: whether a location is whole.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde_json::{Value, json};
 use strongroom::check::{CheckOptions, Problem, Report as Checked, check};
@@ -37,11 +39,17 @@ pub(super) async fn run(
     let options = CheckOptions { read_data: arguments.read_data };
     let checked = check(&location, options, &report.control).await?;
     tell(&checked, arguments.read_data, &report, output)?;
-    match checked.problems.len() as u64 {
+    match damaged(&checked) {
         0 => Ok(()),
         1 => Err(Failure::Damaged { count: 1, what: "object is" }),
         count => Err(Failure::Damaged { count, what: "objects are" }),
     }
+}
+
+/// How many objects are damaged; one may be damaged in several ways.
+fn damaged(checked: &Checked) -> u64 {
+    let objects: BTreeSet<_> = checked.problems.iter().map(|problem| problem.object).collect();
+    objects.len() as u64
 }
 
 fn tell(
@@ -66,7 +74,7 @@ fn tell(
         if read_data { "file content read" } else { "file content not read" },
         counted(checked.unreferenced.len() as u64, "object"),
         checked.foreign.len(),
-        checked.problems.len(),
+        damaged(checked),
     );
     output.summary(&human, || {
         json!({

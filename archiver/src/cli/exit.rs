@@ -348,6 +348,9 @@ fn of_cause(cause: Cause) -> &'static Code {
 
 /// The failure and its causes as one sentence, nothing said twice.
 fn sentence(failure: &Failure) -> String {
+    if let Some(text) = key_sentence(failure) {
+        return text;
+    }
     let mut text = failure.to_string();
     let mut source = std::error::Error::source(failure);
     while let Some(cause) = source {
@@ -359,6 +362,19 @@ fn sentence(failure: &Failure) -> String {
         source = cause.source();
     }
     text
+}
+
+/// An object that could not be encrypted or decrypted for what the KMS answered: which object,
+/// which key, what answer. The library's own error tells all the ways that were tried.
+fn key_sentence(failure: &Failure) -> Option<String> {
+    let (verb, object, source) = match failure {
+        Failure::Library(Error::Decrypt { object, source }) => ("decrypt", object, source),
+        Failure::Library(Error::Encrypt { object, source }) => ("encrypt", object, source),
+        _ => return None,
+    };
+    let answers = source.kms_errors();
+    let (key, answer) = answers.first()?;
+    Some(format!("cannot {verb} `{object}` with the key {key}: {answer}"))
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ impl Quickstart<'_> {
 
     async fn snapshot(&self, location: &Arc<Location>) -> Result<(Snapshot, Duration), Failure> {
         let options = WalkOptions { exclude: self.exclude.clone(), ..WalkOptions::default() };
-        let tree = LocalTree::open(&[self.source.clone()], options)?;
+        let tree = LocalTree::open(std::slice::from_ref(&self.source), options)?;
         let options = BackupOptions {
             host: "quickstart".to_owned(),
             paths: vec![self.source.to_string_lossy().into_owned()],

@@ -8,11 +8,17 @@
 )]
 
 mod bucket;
+mod command_line;
 mod crash;
 mod damage;
 mod engine;
 mod escape;
+mod exit_codes;
 mod interop;
+mod kills;
+mod layers;
 mod local_files;
 mod location;
+mod program;
+mod servers;
 mod support;

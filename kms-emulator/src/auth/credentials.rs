@@ -85,7 +85,7 @@ impl Credentials {
         let principal = match entry.user_name {
             None if entry.policies.is_empty() => Principal::root(account),
             None => return Err("policies need a userName; root has none".to_owned()),
-            Some(name) => user(account, name, &entry.policies, &id)?,
+            Some(name) => user(account, &name, &entry.policies, &id)?,
         };
         self.insert(id, secret, Arc::new(principal));
         Ok(())
@@ -99,7 +99,7 @@ impl Credentials {
 
 fn user(
     account: AccountId,
-    name: String,
+    name: &str,
     policies: &[serde_json::Value],
     access_key_id: &str,
 ) -> Result<Principal, String> {

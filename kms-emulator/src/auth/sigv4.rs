@@ -12,7 +12,7 @@
 
 use aws_lc_rs::{digest, hmac};
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HOST};
+use hyper::header::{AUTHORIZATION, HOST, HeaderName};
 use zeroize::Zeroizing;
 
 use super::credentials::{Credential, Credentials};
@@ -33,6 +33,7 @@ struct SignatureMatch(());
 
 /// The parts of a request that a signature covers. Method `POST`, path `/` and an empty query are the
 /// only ones that reach this far.
+#[derive(Clone, Copy)]
 pub(crate) struct SignedRequest<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Host of an HTTP/2 request, which has no `Host` header.
@@ -173,7 +174,7 @@ fn check_signed_headers(
     let unsigned = request
         .headers
         .keys()
-        .map(|name| name.as_str())
+        .map(HeaderName::as_str)
         .find(|name| name.starts_with("x-amz-") && !names.contains(name));
     match unsigned {
         None => Ok(()),

@@ -32,6 +32,7 @@ pub(super) struct FoundKey {
 #[derive(Debug)]
 pub(super) struct AuthorizedKey {
     key: Arc<Key>,
+    /// Kept for what it proves.
     proof: Authorized,
 }
 
@@ -39,7 +40,8 @@ pub(super) struct AuthorizedKey {
 #[derive(Debug)]
 pub(super) struct UsableKey {
     key: Arc<Key>,
-    proofs: (Authorized, StateAllows),
+    /// Kept for what they prove.
+    _proofs: (Authorized, StateAllows),
 }
 
 impl Call {
@@ -198,7 +200,7 @@ impl AuthorizedKey {
     /// Checks that the key's state allows the operation.
     pub(super) fn in_state(self, call: &Call) -> Result<UsableKey, Fault> {
         let allows = state_table::check(call.operation, self.state(call), &self.key.arn())?;
-        Ok(UsableKey { key: self.key, proofs: (self.proof, allows) })
+        Ok(UsableKey { key: self.key, _proofs: (self.proof, allows) })
     }
 
     /// Changes the key: `change` gets it as it is when the change is committed, in a state that allows

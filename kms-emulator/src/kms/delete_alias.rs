@@ -28,9 +28,10 @@ impl Operation for DeleteAlias {
             .state
             .alias(&call.realm, &name)
             .and_then(|alias| call.state.key(&call.realm, alias.target));
-        match target {
-            Some(key) => drop(aliases::authorize_both(call, &name, FoundKey::of(key))?),
-            None => drop(aliases::authorize_alias(call, &name)?),
+        if let Some(key) = target {
+            aliases::authorize_both(call, &name, FoundKey::of(key))?;
+        } else {
+            aliases::authorize_alias(call, &name)?;
         }
         let realm = call.realm.clone();
         call.update(move |draft| {

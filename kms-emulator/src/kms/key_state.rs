@@ -39,6 +39,12 @@ impl KeyState {
         }
     }
 
+    /// Every state, in the order of the columns.
+    #[cfg(test)]
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        Self::COLUMNS.iter().map(|(state, _)| *state)
+    }
+
     /// The column of the key-state table.
     pub(super) fn column(self) -> usize {
         Self::COLUMNS.iter().position(|(state, _)| *state == self).unwrap_or(usize::MAX)

@@ -28,8 +28,11 @@ pub(crate) struct Registration {
     pub(crate) name: &'static str,
     /// Longest request body, in bytes.
     pub(crate) body_bytes_max: usize,
-    run: for<'a> fn(&'a Call, &'a [u8]) -> BoxFuture<'a, Result<Reply, Fault>>,
+    run: Handler,
 }
+
+/// Parses a body and runs an operation, whatever its type.
+type Handler = for<'a> fn(&'a Call, &'a [u8]) -> BoxFuture<'a, Result<Reply, Fault>>;
 
 impl Registration {
     /// Parses the body and runs the operation.

@@ -131,3 +131,82 @@ pub(super) fn check(operation: &str, state: KeyState, arn: &KeyArn) -> Result<St
         Na => Err(Fault::internal(format!("{arn} is in a state that cannot occur here"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{KeyId, RealmId};
+
+    /// The guide's table as text: operation, then one cell for each state, tab-separated.
+    const GUIDE: &str = include_str!("state_table.tsv");
+
+    fn arn() -> KeyArn {
+        let realm = RealmId {
+            account: "111122223333".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+        };
+        realm.key_arn(KeyId::random())
+    }
+
+    /// What the guide's footnote says is sent: the exception and a part of its message.
+    fn footnote(number: &str) -> (FaultCode, &'static str) {
+        use FaultCode::{
+            DisabledException, KMSInvalidStateException, UnsupportedOperationException,
+        };
+        match number {
+            "1" => (DisabledException, " is disabled."),
+            "2" => (DisabledException, " is pending deletion"),
+            "3" => (KMSInvalidStateException, " is pending deletion"),
+            "4" => (KMSInvalidStateException, " is not pending deletion"),
+            "5" => (KMSInvalidStateException, " is pending import."),
+            "6" => (UnsupportedOperationException, " origin is EXTERNAL"),
+            "7" | "9" => (UnsupportedOperationException, ""),
+            "8" => (KMSInvalidStateException, ""),
+            "11" => (KMSInvalidStateException, " is unavailable."),
+            "13" => (KMSInvalidStateException, ""),
+            "14" => (KMSInvalidStateException, " is creating."),
+            "15" => (KMSInvalidStateException, " is updating."),
+            other => panic!("footnote {other}"),
+        }
+    }
+
+    #[test]
+    fn every_cell_is_the_guides() {
+        let arn = arn();
+        let mut cells = 0;
+        for line in GUIDE.lines().skip(1) {
+            let mut columns = line.split('\t');
+            let operation = columns.next().unwrap();
+            for (state, cell) in KeyState::all().zip(columns.by_ref()) {
+                cells += 1;
+                let outcome = check(operation, state, &arn);
+                let place = format!("{operation} in {state:?}: guide {cell}, here {outcome:?}");
+                let (kind, notes) = cell.split_once('[').unwrap_or((cell, "]"));
+                match kind.split(' ').next().unwrap() {
+                    "OK" | "COND" => assert!(outcome.is_ok(), "{place}"),
+                    "FAIL" => {
+                        let fault = outcome.expect_err(&place);
+                        let fits = notes.trim_end_matches(']').split(',').any(|note| {
+                            let (code, message) = footnote(note);
+                            fault.code() == code && fault.message().contains(message)
+                        });
+                        assert!(fits, "{place}");
+                    }
+                    "N/A" => assert_eq!(
+                        outcome.expect_err(&place).code(),
+                        FaultCode::KMSInternalException,
+                        "{place}"
+                    ),
+                    other => panic!("{other}"),
+                }
+            }
+            assert!(columns.next().is_none(), "{operation} has too many cells");
+        }
+        assert_eq!(cells, TABLE.len() * KeyState::all().count());
+    }
+
+    #[test]
+    fn an_operation_without_a_row_is_refused() {
+        assert!(check("Frobnicate", KeyState::Enabled, &arn()).is_err());
+    }
+}

@@ -9,6 +9,8 @@
 
 mod condition;
 mod decide;
+#[cfg(test)]
+mod differential;
 mod document;
 mod facts;
 mod glob;

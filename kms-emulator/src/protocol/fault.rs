@@ -10,6 +10,7 @@ macro_rules! fault_codes {
         /// The `__type` of a failure, by its name in the API models of KMS and CloudHSM v2 or in AWS's
         /// list of common errors.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::enum_variant_names, reason = "these are the names on the wire")]
         #[allow(dead_code, reason = "the table is complete; operations to come use the rest")]
         pub(crate) enum FaultCode { $($(#[$doc])* $name,)* }
 

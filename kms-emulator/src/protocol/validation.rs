@@ -10,9 +10,11 @@ const SHOWN_CHARACTERS_MAX: usize = 256;
 pub(crate) struct StringLimits {
     pub(crate) characters_min: usize,
     pub(crate) characters_max: usize,
-    /// The model's regular expression for the message, and the predicate that decides it.
-    pub(crate) pattern: Option<(&'static str, fn(&str) -> bool)>,
+    pub(crate) pattern: Option<Pattern>,
 }
+
+/// The model's regular expression, for the message, and the predicate that decides it.
+pub(crate) type Pattern = (&'static str, fn(&str) -> bool);
 
 impl StringLimits {
     /// A length alone.

@@ -43,12 +43,15 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Loads the state and starts the writer thread, which ends when the last `Registry` is dropped.
-    pub(crate) fn open(mut storage: impl Storage + 'static) -> Result<Self, StorageError> {
+    /// What is returned beside the registry resolves once the thread has closed the storage.
+    pub(crate) fn open(
+        mut storage: impl Storage + 'static,
+    ) -> Result<(Self, oneshot::Receiver<()>), StorageError> {
         let state = Arc::new(storage.load()?);
         let current = Arc::new(ArcSwap::new(state));
         let (updates, waiting) = mpsc::channel(PENDING_UPDATES_MAX);
-        writer::spawn(storage, Arc::clone(&current), waiting);
-        Ok(Self { current, updates })
+        let closed = writer::spawn(storage, Arc::clone(&current), waiting);
+        Ok((Self { current, updates }, closed))
     }
 
     /// The state as of now.

@@ -61,18 +61,24 @@ where
     }
 }
 
-/// Starts the writer. It ends when every sender of `waiting` is gone.
+/// Starts the writer. It ends when every sender of `waiting` is gone; then the storage is closed and the
+/// receiver that is returned resolves.
 pub(super) fn spawn(
     mut storage: impl Storage + 'static,
     current: Arc<ArcSwap<State>>,
     mut waiting: mpsc::Receiver<Box<dyn Job>>,
-) {
+) -> oneshot::Receiver<()> {
+    let (end, ended) = oneshot::channel();
     std::thread::spawn(move || {
         let mut group = Vec::with_capacity(GROUP_UPDATES_MAX);
         while waiting.blocking_recv_many(&mut group, GROUP_UPDATES_MAX) > 0 {
             commit_group(&mut storage, &current, &mut group);
         }
+        drop(storage);
+        // Nobody waits for the end of a server that was only dropped.
+        end.send(()).ok();
     });
+    ended
 }
 
 fn commit_group(

@@ -21,6 +21,10 @@ const XML: HeaderValue = HeaderValue::from_static("text/xml");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Longest that a body may take to arrive.
 const BODY_READ_SECONDS_MAX: u64 = 20;
+/// Longest body that is read although it is refused, in bytes.
+const DRAINED_BODY_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Longest that reading a refused body may take.
+const DRAIN_SECONDS_MAX: u64 = 5;
 
 type HttpResponse = Response<Full<Bytes>>;
 
@@ -29,7 +33,7 @@ pub(super) async fn answer(
     dispatcher: &Dispatcher,
     request: Request<Incoming>,
 ) -> Result<HttpResponse, Infallible> {
-    let id = Uuid::new_v4();
+    let id = request_id();
     let (parts, body) = request.into_parts();
     if parts.method == Method::GET && parts.uri.path() == "/health" {
         return Ok(response(id, StatusCode::OK, JSON, Bytes::from_static(b"{\"status\":\"ok\"}")));
@@ -110,7 +114,11 @@ async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Fault> {
         )
     };
     // Refuse by the announced length before the first byte is read.
-    if body.size_hint().lower() > max as u64 {
+    let announced = body.size_hint().lower();
+    if announced > max as u64 {
+        if announced <= DRAINED_BODY_BYTES_MAX {
+            drain(body).await;
+        }
         return Err(too_large());
     }
     let reading = Limited::new(body, max).collect();
@@ -122,6 +130,23 @@ async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Fault> {
             FaultCode::RequestTimeoutException,
             format!("The body did not arrive within {BODY_READ_SECONDS_MAX} seconds."),
         )),
+    }
+}
+
+/// Reads a refused body of moderate length to its end and drops it: a connection that is closed while its
+/// client still writes loses the reply as well.
+async fn drain(mut body: Incoming) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    // A client too slow for this does without the reply.
+    drop(tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS_MAX), reading).await);
+}
+
+/// A random id for the reply and the log, from a generator that makes no system call each time.
+fn request_id() -> Uuid {
+    let mut bytes = [0; 16];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => uuid::Builder::from_random_bytes(bytes).into_uuid(),
+        Err(_) => Uuid::new_v4(),
     }
 }
 

@@ -21,6 +21,8 @@
 
 mod load;
 mod migrations;
+#[cfg(test)]
+mod power_loss;
 mod sqlite;
 
 use std::path::PathBuf;

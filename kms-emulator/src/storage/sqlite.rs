@@ -76,6 +76,18 @@ impl SqliteStorage {
         }
         transaction.commit()
     }
+
+    /// Empties the log, which still has the pages of before: after a key's deletion its wrapped material
+    /// shall be in no file. The deletion itself is durable already, so a failure is only logged.
+    fn forget_old_pages(&self) {
+        let emptied =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        match emptied {
+            Ok(0_i64) => {}
+            Ok(_) => tracing::warn!("the log of the database is busy and was not emptied"),
+            Err(error) => tracing::warn!(%error, "the log of the database was not emptied"),
+        }
+    }
 }
 
 impl Storage for SqliteStorage {
@@ -87,7 +99,12 @@ impl Storage for SqliteStorage {
         if self.poisoned {
             return Err(StorageError::Poisoned);
         }
-        self.try_commit(changes).map_err(|error| match error.sqlite_error_code() {
+        let committed = self.try_commit(changes);
+        if committed.is_ok() && changes.iter().any(|change| matches!(change, Change::DeleteKey(..)))
+        {
+            self.forget_old_pages();
+        }
+        committed.map_err(|error| match error.sqlite_error_code() {
             // SQLite has rolled back, and nothing of the transaction can come back.
             Some(ErrorCode::DiskFull) => StorageError::Full,
             // After a failed write or fsync the kernel may have dropped the pages: what the disk holds

@@ -79,3 +79,53 @@ fn verification_key(request: &DecryptionRequest) -> Result<Option<Vec<u8>>> {
         _ => Err(malformed()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::encrypted_data_key::EncryptedDataKey;
+    use crate::message::encryption_context::EncryptionContext;
+    use crate::message::header::{Content, Fields, Header, MessageId, serialize_body};
+    use crate::message::limits::Limits;
+    use crate::message::suite::AlgorithmSuite;
+    use crate::options::DecryptOptions;
+
+    /// A request for a message of `suite` with or without a verification key.
+    fn request(suite: AlgorithmSuite, public_key: Option<&str>) -> DecryptionRequest {
+        let mut encryption_context = EncryptionContext::new();
+        if let Some(text) = public_key {
+            encryption_context.insert_public_key(text.to_owned()).unwrap();
+        }
+        let key = EncryptedDataKey {
+            provider_id: "p".into(),
+            provider_info: Vec::new(),
+            ciphertext: Vec::new(),
+        };
+        let message_id = MessageId::fill_with(suite.version(), |_| Ok(())).unwrap();
+        let mut bytes = serialize_body(&Fields {
+            suite,
+            message_id,
+            encryption_context,
+            encrypted_data_keys: vec![key],
+            content: Content::Framed(1),
+            commitment: Some([0; 32]),
+        })
+        .unwrap();
+        bytes.extend([0; 16]);
+        let header = Header::parse(&bytes, &Limits::default()).unwrap().header;
+        DecryptionRequest::new(&header, &DecryptOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn a_verification_key_is_there_exactly_when_the_suite_is_signed() {
+        let unsigned = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
+        let signed = AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384;
+        assert_eq!(verification_key(&request(unsigned, None)).unwrap(), None);
+        assert_eq!(verification_key(&request(signed, Some("AQID"))).unwrap(), Some(vec![1, 2, 3]));
+        for (suite, key) in [(unsigned, Some("AQID")), (signed, None), (signed, Some("!"))] {
+            let error = verification_key(&request(suite, key)).unwrap_err();
+            let fault = Fault::VerificationKey;
+            assert!(matches!(error, Error::Malformed { fault: f, .. } if f == fault));
+        }
+    }
+}

@@ -9,7 +9,7 @@ use super::Decryptor;
 use crate::error::{Error, Result};
 use crate::message::frame::{Kind, REGULAR_OVERHEAD_BYTES};
 use crate::message::header::{Content, Header, Verified};
-use crate::message::limits::SIGNATURE_BYTES_MAX;
+use crate::message::limits::{Limits, SIGNATURE_BYTES_MAX, within};
 
 /// How much room is made at once, in bytes, beyond what is there already: a header that lies about its
 /// frame length costs as much memory as bytes arrive, at most doubled.
@@ -42,6 +42,7 @@ pub(crate) struct Pull {
     ready: Range<usize>,
     stage: Stage,
     first_guess: usize,
+    content_bytes_max: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +68,7 @@ enum Stage {
 
 impl Pull {
     /// Reads the body that follows `header`; `already` are bytes of it that came with the header.
-    pub(crate) fn new(header: Header<Verified>, already: Vec<u8>) -> Self {
+    pub(crate) fn new(header: Header<Verified>, already: Vec<u8>, limits: &Limits) -> Self {
         let first_guess = match header.content() {
             Content::Framed(length) => (length as usize).saturating_add(REGULAR_OVERHEAD_BYTES),
             Content::SingleBlock => REGULAR_OVERHEAD_BYTES,
@@ -81,6 +82,7 @@ impl Pull {
             ready: 0..0,
             stage: Stage::Frames { opened: 0 },
             first_guess,
+            content_bytes_max: u64::from(limits.frame_bytes_max),
         }
     }
 
@@ -188,6 +190,8 @@ impl Pull {
         let there = self.buffer.get_mut(..self.filled).unwrap_or_default();
         let prefix = self.decryptor.peek(there)?;
         let region = prefix.region();
+        // Frames are within it since the header was read; a single block says only now how long it is.
+        within("content bytes held in memory", prefix.content_bytes, self.content_bytes_max)?;
         let too_long = |_| Error::LimitExceeded {
             quantity: "frame bytes",
             value: prefix.total_bytes(),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
-use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 
 use super::{Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest};
@@ -138,6 +138,21 @@ where
             message: meta.message().unwrap_or("the service gave no message").to_owned(),
         };
     }
-    let reason = DisplayErrorContext(&error).to_string();
+    let reason = chain(&error);
     KmsError::Unreachable { operation, reason, source: Box::new(error) }
+}
+
+/// The error and its causes in words; what a cause repeats of the one above is left out.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
 }

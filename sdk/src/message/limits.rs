@@ -24,7 +24,8 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Most encrypted data keys. Each may cost one call of a KMS.
     pub encrypted_data_keys_max: usize,
-    /// Longest frame content, in bytes. A streaming reader holds one frame.
+    /// Longest frame content, in bytes. A streaming reader holds one frame; for it this also bounds a
+    /// single block, which it must hold whole.
     pub frame_bytes_max: u32,
 }
 

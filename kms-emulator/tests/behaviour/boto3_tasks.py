@@ -1,0 +1,79 @@
+"""Every operation of the foundation, through boto3. Prints `done` at the end."""
+
+import boto3
+from botocore.exceptions import ClientError
+
+kms = boto3.client("kms")
+
+
+def refused(code, call, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
+        return error.response["Error"]["Message"]
+    raise AssertionError(f"{code} expected")
+
+
+identity = boto3.client("sts").get_caller_identity()
+assert identity["Arn"].endswith(":root"), identity
+
+created = kms.create_key(Description="boto3", Tags=[{"TagKey": "a", "TagValue": "1"}])
+metadata = created["KeyMetadata"]
+key, arn = metadata["KeyId"], metadata["Arn"]
+assert metadata["KeyState"] == "Enabled" and metadata["Enabled"] is True, metadata
+assert created["ResponseMetadata"]["RequestId"]
+described = kms.describe_key(KeyId=arn)["KeyMetadata"]
+assert described == metadata, (described, metadata)
+
+kms.create_alias(AliasName="alias/boto3", TargetKeyId=key)
+refused("AlreadyExistsException", kms.create_alias, AliasName="alias/boto3", TargetKeyId=key)
+other = kms.create_key()["KeyMetadata"]["KeyId"]
+kms.update_alias(AliasName="alias/boto3", TargetKeyId=other)
+kms.update_alias(AliasName="alias/boto3", TargetKeyId=key)
+aliases = [a for page in kms.get_paginator("list_aliases").paginate() for a in page["Aliases"]]
+assert [a["TargetKeyId"] for a in aliases] == [key], aliases
+keys = [k for page in kms.get_paginator("list_keys").paginate(Limit=1) for k in page["Keys"]]
+assert {k["KeyId"] for k in keys} == {key, other}, keys
+
+context = {"purpose": "tëst", "b": ""}
+sealed = kms.encrypt(KeyId="alias/boto3", Plaintext=b"secret", EncryptionContext=context)
+assert sealed["KeyId"] == arn
+opened = kms.decrypt(CiphertextBlob=sealed["CiphertextBlob"], EncryptionContext=context)
+assert opened["Plaintext"] == b"secret" and opened["KeyId"] == arn
+blob = sealed["CiphertextBlob"]
+assert refused("InvalidCiphertextException", kms.decrypt, CiphertextBlob=blob) == ""
+refused("IncorrectKeyException", kms.decrypt, CiphertextBlob=blob, KeyId=other)
+moved = kms.re_encrypt(
+    CiphertextBlob=blob, SourceEncryptionContext=context, DestinationKeyId=other
+)
+assert kms.decrypt(CiphertextBlob=moved["CiphertextBlob"])["Plaintext"] == b"secret"
+
+data_key = kms.generate_data_key(KeyId=key, KeySpec="AES_256", EncryptionContext=context)
+opened = kms.decrypt(CiphertextBlob=data_key["CiphertextBlob"], EncryptionContext=context)
+assert opened["Plaintext"] == data_key["Plaintext"] and len(data_key["Plaintext"]) == 32
+without = kms.generate_data_key_without_plaintext(KeyId=key, NumberOfBytes=64)
+assert len(kms.decrypt(CiphertextBlob=without["CiphertextBlob"])["Plaintext"]) == 64
+assert len(kms.generate_random(NumberOfBytes=100)["Plaintext"]) == 100
+
+kms.tag_resource(KeyId=key, Tags=[{"TagKey": "b", "TagValue": "2"}])
+kms.untag_resource(KeyId=key, TagKeys=["a"])
+assert kms.list_resource_tags(KeyId=key)["Tags"] == [{"TagKey": "b", "TagValue": "2"}]
+
+policy = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+refused("MalformedPolicyDocumentException", kms.put_key_policy, KeyId=key, Policy="{}")
+
+kms.disable_key(KeyId=key)
+assert "is disabled" in refused("DisabledException", kms.encrypt, KeyId=key, Plaintext=b"x")
+kms.enable_key(KeyId=key)
+scheduled = kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+assert scheduled["KeyState"] == "PendingDeletion" and scheduled["DeletionDate"].year >= 2020
+refused("KMSInvalidStateException", kms.generate_data_key, KeyId=key, KeySpec="AES_256")
+kms.cancel_key_deletion(KeyId=key)
+assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Disabled"
+kms.delete_alias(AliasName="alias/boto3")
+refused("NotFoundException", kms.describe_key, KeyId="alias/boto3")
+refused("UnsupportedOperationException", kms.enable_key_rotation, KeyId=key)
+refused("UnsupportedOperationException", kms.create_key, KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+print("done")

@@ -1,0 +1,13 @@
+//! The behaviour of the KMS as its clients see it: over HTTP, with real clients.
+
+mod authentication;
+mod cryptography;
+mod durability;
+mod harness;
+mod life_cycle;
+mod limits;
+mod policies;
+mod python;
+mod services;
+mod signer;
+mod validation;

@@ -1,0 +1,83 @@
+//! boto3 and the aws CLI as clients.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use strongroom_peers::{Peer, require};
+
+use crate::harness::Server;
+
+/// What boto3 is made to do: every operation, with its replies parsed by botocore's own model.
+const BOTO3_TASKS: &str = include_str!("boto3_tasks.py");
+
+async fn run(server: &Server, program: PathBuf, arguments: &[&str]) -> Output {
+    let root = server.emulator.credentials();
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("AWS_ACCESS_KEY_ID", root.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", root.secret_access_key)
+        .env("AWS_DEFAULT_REGION", server.emulator.region().as_str())
+        .env("AWS_ENDPOINT_URL", server.emulator.endpoint())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn boto3_does_everything() {
+    let python = require!(Peer::PythonBoto3.find());
+    let server = Server::start().await;
+    let output = run(&server, python, &["-c", BOTO3_TASKS]).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    assert!(text.ends_with("done\n"), "{text}{errors}");
+}
+
+#[tokio::test]
+async fn the_aws_cli_does_a_round() {
+    let aws = require!(Peer::AwsCli.find());
+    let server = Server::start().await;
+    let aws = async |line: &str| {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let output = run(&server, aws.clone(), &arguments).await;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap().trim().to_owned(),
+            errors,
+        )
+    };
+    let (ok, arn, errors) = aws("sts get-caller-identity --query Arn --output text").await;
+    assert!(ok && arn == "arn:aws:iam::000000000000:root", "{arn}{errors}");
+    let (ok, key, errors) = aws("kms create-key --query KeyMetadata.KeyId --output text").await;
+    assert!(ok, "{errors}");
+    let (ok, _, errors) =
+        aws(&format!("kms create-alias --alias-name alias/cli --target-key-id {key}")).await;
+    assert!(ok, "{errors}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plain");
+    std::fs::write(&file, "from the command line").unwrap();
+    let (ok, blob, errors) = aws(&format!(
+        "kms encrypt --key-id alias/cli --plaintext fileb://{} --query CiphertextBlob --output text",
+        file.display()
+    ))
+    .await;
+    assert!(ok, "{errors}");
+    use base64::Engine;
+    let engine = base64::engine::general_purpose::STANDARD;
+    std::fs::write(&file, engine.decode(blob).unwrap()).unwrap();
+    let (ok, plain, errors) = aws(&format!(
+        "kms decrypt --ciphertext-blob fileb://{} --query Plaintext --output text",
+        file.display()
+    ))
+    .await;
+    assert!(ok, "{errors}");
+    assert_eq!(engine.decode(plain).unwrap(), b"from the command line");
+    let (ok, _, errors) = aws("kms describe-key --key-id alias/absent").await;
+    assert!(!ok && errors.contains("NotFoundException"), "{errors}");
+    let (ok, _, errors) = aws("cloudhsmv2 describe-backups").await;
+    assert!(!ok && errors.contains("UnsupportedOperationException"), "{errors}");
+}
