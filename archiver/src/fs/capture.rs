@@ -1,7 +1,7 @@
 //! One file-system object turned into an [`Entry`]: everything about a name but its bytes.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
@@ -30,23 +30,53 @@ pub(super) struct Captured {
     pub(super) xattrs: Option<io::Error>,
 }
 
-/// Captures the object `name` in the open directory `directory`; the empty `name` is the
+/// An open directory to capture objects in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Within<'a> {
+    /// The directory.
+    pub(super) directory: BorrowedFd<'a>,
+    /// It is the calling thread's own working directory, so that calls which know no directories
+    /// reach its names directly.
+    pub(super) is_current: bool,
+}
+
+impl<'a> Within<'a> {
+    /// A directory that is nobody's working directory.
+    pub(super) fn new(directory: BorrowedFd<'a>) -> Self {
+        Self { directory, is_current: false }
+    }
+
+    /// A path to `name` for calls that know no directories: relative in the working directory, else
+    /// through the kernel's own link to the open directory. Either way the path cannot be swapped
+    /// underneath, and its last component is not followed by the calls that this is for.
+    fn path(&self, name: &[u8]) -> Vec<u8> {
+        let mut path = match self.is_current {
+            true => Vec::with_capacity(name.len()),
+            false => format!("/proc/self/fd/{}/", self.directory.as_raw_fd()).into_bytes(),
+        };
+        path.extend_from_slice(if name.is_empty() { b"." } else { name });
+        path
+    }
+}
+
+/// Captures the object `name` in the open directory `within`; the empty `name` is the
 /// directory itself. `path` is what the entry shall be called. `None` is a socket: it has no content
 /// and no use outside the process that listens on it.
 ///
 /// # Errors
 /// What `statx` or `readlinkat` says, `NotFound` when the object has vanished.
 pub(super) fn capture(
-    directory: BorrowedFd<'_>,
+    within: Within<'_>,
     name: &[u8],
     path: EntryPath,
     names: &Names,
 ) -> io::Result<Option<Captured>> {
+    let directory = within.directory;
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
     let stat =
         rustix::fs::statx(directory, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
     let Some(kind) = kind_of(directory, name, &stat)? else { return Ok(None) };
-    let (xattrs, problem) = match xattrs_of(directory, name) {
+    let (xattrs, problem) = match xattrs_of(&within.path(name)) {
         Ok(xattrs) => (xattrs, None),
         Err((partial, error)) => (partial, Some(error)),
     };
@@ -143,22 +173,17 @@ fn read_link(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<u8>, Errno> {
 
 type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Every extended attribute, sorted by name; beside an error, those that could be read.
-///
-/// Linux had no call to read attributes relative to a directory before 6.13. The kernel's link to
-/// the open directory in `/proc/self/fd` does the same: the path cannot be swapped underneath,
-/// and its last component is not followed.
-fn xattrs_of(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Xattrs, (Xattrs, io::Error)> {
-    let mut path = format!("/proc/self/fd/{}/", directory.as_fd().as_raw_fd()).into_bytes();
-    path.extend_from_slice(if name.is_empty() { b"." } else { name });
-    let listed = match sized(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)) {
+/// Every extended attribute of what stands at `path`, sorted by name; beside an error, those that
+/// could be read. (Linux had no call to read attributes relative to a directory before 6.13.)
+fn xattrs_of(path: &[u8]) -> Result<Xattrs, (Xattrs, io::Error)> {
+    let listed = match sized(|buffer| rustix::fs::llistxattr(path, buffer)) {
         Ok(listed) => listed,
         Err(Errno::NOTSUP) => return Ok(Vec::new()),
         Err(error) => return Err((Vec::new(), error.into())),
     };
     let (mut xattrs, mut problem) = (Vec::new(), None);
     for attribute in listed.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-        match sized(|buffer| rustix::fs::lgetxattr(path.as_slice(), attribute, buffer)) {
+        match sized(|buffer| rustix::fs::lgetxattr(path, attribute, buffer)) {
             Ok(value) => xattrs.push((attribute.to_vec(), value)),
             // Removed between the two calls: it is as if it had never been listed.
             Err(Errno::NODATA) => {}

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::entry::{Entry, EntryKind, EntryPath, InodeId, Timestamp};
 
 use super::beneath::Beneath;
-use super::capture::{Captured, capture};
+use super::capture::{Captured, Within, capture};
 use super::names::Names;
 
 /// Most paths that one archive is made of.
@@ -167,9 +167,9 @@ impl Member {
     /// The entry of this root itself, under the name `path`.
     pub(super) fn capture(&self, path: EntryPath, names: &Names) -> io::Result<Option<Captured>> {
         match &self.place {
-            MemberPlace::Directory(root) => capture(root.as_fd(), b"", path, names),
+            MemberPlace::Directory(root) => capture(Within::new(root.as_fd()), b"", path, names),
             MemberPlace::Object { parent, name } => {
-                capture(parent.as_fd(), name.as_bytes(), path, names)
+                capture(Within::new(parent.as_fd()), name.as_bytes(), path, names)
             }
         }
     }

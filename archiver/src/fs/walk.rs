@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use crate::entry::{Entry, EntryKind, EntryPath, InodeId};
 use crate::source::{Found, Source, SourceFile, Trouble};
 
-use super::capture::{Captured, capture};
+use super::capture::{Captured, Within, capture};
 use super::exclude::Patterns;
 use super::file::LocalFile;
 use super::frontier::{Frontier, Place};
@@ -138,11 +138,12 @@ impl Walk {
             let (inner, frontier) = (Arc::clone(inner), Arc::clone(&frontier));
             let thread = std::thread::Builder::new().name(format!("walk-{number}"));
             // Fewer threads than asked for only make the walk slower.
-            workers.extend(thread.spawn(move || work(&inner, &frontier)));
+            workers
+                .extend(thread.spawn(move || work(&inner, &frontier, Roaming::of_this_thread())));
         }
         let walk = Self { frontier, workers, current: Vec::new().into_iter() };
         if walk.workers.is_empty() {
-            work(inner, &walk.frontier);
+            work(inner, &walk.frontier, Roaming(false));
         }
         walk
     }
@@ -171,9 +172,29 @@ impl Drop for Walk {
     }
 }
 
-fn work(inner: &Inner, frontier: &Frontier<Part, Found>) {
+/// Whether a thread may change its working directory, because it shares it with nobody.
+///
+/// Attributes are read by calls that know no directories. With the listed directory as the thread's
+/// own working directory these need one step from name to object; the way through `/proc` takes as
+/// long as everything else that is done for an entry.
+#[derive(Clone, Copy)]
+struct Roaming(bool);
+
+impl Roaming {
+    fn of_this_thread() -> Self {
+        // A sandbox may refuse; nothing but speed is lost.
+        Self(nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).is_ok())
+    }
+
+    fn into<'a>(self, directory: &'a OwnedFd) -> Within<'a> {
+        let is_current = self.0 && rustix::process::fchdir(directory).is_ok();
+        Within { directory: directory.as_fd(), is_current }
+    }
+}
+
+fn work(inner: &Inner, frontier: &Frontier<Part, Found>, roaming: Roaming) {
     while let Some((part, begun)) = frontier.begin(abandoned) {
-        let (found, uncovered) = inner.examine(part);
+        let (found, uncovered) = inner.examine(part, roaming);
         begun.done(found, uncovered);
     }
 }
@@ -189,11 +210,11 @@ fn abandoned(part: &Part) -> Found {
 }
 
 impl Inner {
-    fn examine(&self, part: Part) -> (Vec<Found>, Uncovered) {
+    fn examine(&self, part: Part, roaming: Roaming) -> (Vec<Found>, Uncovered) {
         match part {
             Part::Roots => self.examine_roots(),
-            Part::Directory { path, device } => self.examine_directory(&path, device),
-            Part::Names { listing, from } => self.examine_names(&listing, from),
+            Part::Directory { path, device } => self.examine_directory(&path, device, roaming),
+            Part::Names { listing, from } => self.examine_names(&listing, from, roaming),
         }
     }
 
@@ -202,7 +223,7 @@ impl Inner {
         match &self.roots {
             Roots::Single(root) => {
                 let path = EntryPath::root();
-                let captured = capture(root.as_fd(), b"", path.clone(), &self.names);
+                let captured = capture(Within::new(root.as_fd()), b"", path.clone(), &self.names);
                 self.keep(&path, None, captured, &mut found, &mut uncovered);
             }
             Roots::Several(members) => {
@@ -217,7 +238,12 @@ impl Inner {
         (found, uncovered)
     }
 
-    fn examine_directory(&self, path: &EntryPath, device: u64) -> (Vec<Found>, Uncovered) {
+    fn examine_directory(
+        &self,
+        path: &EntryPath,
+        device: u64,
+        roaming: Roaming,
+    ) -> (Vec<Found>, Uncovered) {
         let opened = self.open_directory(path).and_then(|directory| {
             let (names, broken) = list(&directory)?;
             Ok((Listing { path: path.clone(), directory, names, device }, broken))
@@ -230,7 +256,7 @@ impl Inner {
             Err(error) => return (vec![trouble(path, LIST, error)], Vec::new()),
         };
         let listing = Arc::new(listing);
-        let (mut found, mut uncovered) = self.examine_names(&listing, 0);
+        let (mut found, mut uncovered) = self.examine_names(&listing, 0, roaming);
         // What was listed before the error is archived all the same.
         found.extend(broken.map(|error| trouble(path, LIST, error.into())));
         for from in (NAMES_PER_PART..listing.names.len()).step_by(NAMES_PER_PART) {
@@ -240,7 +266,13 @@ impl Inner {
         (found, uncovered)
     }
 
-    fn examine_names(&self, listing: &Listing, from: usize) -> (Vec<Found>, Uncovered) {
+    fn examine_names(
+        &self,
+        listing: &Listing,
+        from: usize,
+        roaming: Roaming,
+    ) -> (Vec<Found>, Uncovered) {
+        let within = roaming.into(&listing.directory);
         let names = listing.names.iter().skip(from).take(NAMES_PER_PART);
         let mut found = Vec::with_capacity(names.len());
         let mut uncovered = Vec::new();
@@ -249,7 +281,7 @@ impl Inner {
                 found.push(trouble(&listing.path, "name an object in", Errno::INVAL.into()));
                 continue;
             };
-            let captured = capture(listing.directory.as_fd(), name, path.clone(), &self.names);
+            let captured = capture(within, name, path.clone(), &self.names);
             self.keep(&path, Some(listing.device), captured, &mut found, &mut uncovered);
         }
         (found, uncovered)
