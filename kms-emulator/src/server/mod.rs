@@ -78,8 +78,7 @@ fn connection_builder() -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(HEADER_READ_SECONDS_MAX))
-        .max_buf_size(HEADER_BYTES_MAX)
-        .pipeline_flush(true);
+        .max_buf_size(HEADER_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

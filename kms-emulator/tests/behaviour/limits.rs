@@ -37,13 +37,15 @@ async fn heads_are_bounded() {
     let server = Server::start().await;
     let long = format!("POST / HTTP/1.1\r\nhost: x\r\nx-pad: {}\r\n\r\n", "a".repeat(80 * 1024));
     let status = server.send_bytes(long.into_bytes()).await.status;
-    assert!(status == 431 || status == 0, "{status}");
+    // The reply may be lost when the connection is closed over what the server will not read.
+    assert!(matches!(status, 0 | 431), "{status}");
     let many: String = (0..200).map(|n| format!("x-h{n}: a\r\n")).collect();
     let many = format!("POST / HTTP/1.1\r\nhost: x\r\n{many}\r\n");
-    assert_eq!(server.send_bytes(many.into_bytes()).await.status, 431);
+    let status = server.send_bytes(many.into_bytes()).await.status;
+    assert!(matches!(status, 0 | 431), "{status}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_do_not_hold_up_others() {
     let server = Server::start().await;
     let host = server.host();
