@@ -10,4 +10,5 @@ mod policies;
 mod python;
 mod services;
 mod signer;
+mod state_table;
 mod validation;
