@@ -25,6 +25,7 @@ struct Process {
 }
 
 impl Process {
+    #[expect(clippy::zombie_processes, reason = "whoever has the value waits for it in `drop`")]
     fn start(data: &Path, credentials: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_strongroom-kms"))
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data-dir"])

@@ -1,5 +1,7 @@
 //! The behaviour of the KMS as its clients see it: over HTTP, with real clients.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod authentication;
 mod cryptography;
 mod durability;
