@@ -23,6 +23,13 @@ enum Decision {
     Abort,
 }
 
+/// What became of a change on one HSM.
+enum Verdict {
+    Done,
+    Ignored,
+    Aborted,
+}
+
 /// The question after a failure, and the letters that answer it.
 struct Question {
     text: &'static str,
@@ -196,19 +203,32 @@ impl Shell<'_> {
         let numbers = self.selected();
         self.print(&change.announcement(numbers.len()))?;
         for number in numbers {
-            let Some((client, label)) = self.reach(number) else { continue };
-            while let Err(error) = change.apply(&client).await {
-                self.fail(&change.failure(&label, &error))?;
-                match self.decide(change.question())? {
-                    Decision::Retry => {}
-                    Decision::Ignore => break,
-                    Decision::Abort => return Ok(()),
-                }
+            match self.change_one(number, change).await? {
+                Verdict::Done | Verdict::Ignored => {}
+                Verdict::Aborted => break,
             }
-            self.note_activation(number, change);
-            self.print(&change.success(&label))?;
         }
         Ok(())
+    }
+
+    /// Changes one server, again as long as the user wants.
+    async fn change_one(
+        &mut self,
+        number: usize,
+        change: &Change<'_>,
+    ) -> Result<Verdict, MgmtError> {
+        let Some((client, label)) = self.reach(number) else { return Ok(Verdict::Ignored) };
+        while let Err(error) = change.apply(&client).await {
+            self.fail(&change.failure(&label, &error))?;
+            match self.decide(change.question())? {
+                Decision::Retry => {}
+                Decision::Ignore => return Ok(Verdict::Ignored),
+                Decision::Abort => return Ok(Verdict::Aborted),
+            }
+        }
+        self.note_activation(number, change);
+        self.print(&change.success(&label))?;
+        Ok(Verdict::Done)
     }
 
     /// A PRECO who has set a password is a CO from then on.

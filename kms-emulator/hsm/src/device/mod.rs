@@ -8,6 +8,8 @@ mod fleet;
 mod keys;
 mod provider;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::num::NonZeroU32;
