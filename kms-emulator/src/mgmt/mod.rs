@@ -21,6 +21,8 @@ mod keys;
 mod reports;
 mod servers;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod users;
 
 pub use configuration::{Configuration, Endpoint};
