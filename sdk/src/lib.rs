@@ -53,7 +53,7 @@
 //! | [`kms`] | the three operations of a KMS, as a trait; the AWS client behind it (feature `aws-kms`) |
 //! | [`keyring`], [`cmm`] | who wraps and unwraps data keys |
 //! | [`engine`] | frames in memory: no I/O, no waiting, no allocation for each frame |
-//! | [`oneshot`], [`stream`], [`tokio_stream`], [`range`] | the surfaces, thin over the engine |
+//! | [`oneshot`], [`stream`], `tokio_stream`, [`range`] | the surfaces, thin over the engine |
 //!
 //! # Invariants
 //!
@@ -73,8 +73,8 @@
 //!
 //! # Features
 //!
-//! `aws-lc` (default) and `pure-rust`: providers, at least one. `tokio` (default): [`tokio_stream`].
-//! `object-store`: [`range::object`]. `aws-kms`: [`kms::aws`].
+//! `aws-lc` (default) and `pure-rust`: providers, at least one. `tokio` (default): `tokio_stream`.
+//! `object-store`: `range::object`. `aws-kms`: `kms::aws`.
 
 pub mod cmm;
 pub mod crypto;

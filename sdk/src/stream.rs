@@ -80,12 +80,23 @@ impl<W: Write> EncryptWriter<W> {
         Ok(())
     }
 
+    /// Seals the plaintext that has been collected, and writes the frame.
     fn write_frame(&mut self) -> Result<()> {
         self.require_whole()?;
         self.failed = true;
         let sealed = self.frame.seal_regular(&mut self.encryptor)?;
         self.inner.write_all(sealed).map_err(Error::io("writing a frame"))?;
         self.frame.clear();
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Seals `content`, one whole frame, and writes the frame.
+    fn write_frame_of(&mut self, content: &[u8]) -> Result<()> {
+        self.require_whole()?;
+        self.failed = true;
+        let sealed = self.frame.seal_regular_of(content, &mut self.encryptor)?;
+        self.inner.write_all(sealed).map_err(Error::io("writing a frame"))?;
         self.failed = false;
         Ok(())
     }
@@ -96,6 +107,14 @@ impl<W: Write> Write for EncryptWriter<W> {
         // A full frame waits until more comes: it could be the final one.
         if self.frame.is_full() && !bytes.is_empty() {
             self.write_frame()?;
+        }
+        // More than a frame at once: the first of it is not the final frame, and needs no copy.
+        let frame_length = self.encryptor.frame_length();
+        if let Some((content, [_more, ..])) = bytes.split_at_checked(frame_length)
+            && self.frame.is_empty()
+        {
+            self.write_frame_of(content)?;
+            return Ok(frame_length);
         }
         Ok(self.frame.fill(bytes))
     }

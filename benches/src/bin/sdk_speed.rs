@@ -178,7 +178,7 @@ impl Bench {
         let materials = self.materials()?;
         let started = Stopwatch::start();
         let mut writer = EncryptWriter::new(std::io::sink(), materials, &self.options)?;
-        for piece in self.plaintext.chunks(1 << 16) {
+        for piece in self.plaintext.chunks(1 << 20) {
             writer.write_all(piece)?;
         }
         writer.finish()?;

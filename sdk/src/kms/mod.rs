@@ -1,6 +1,6 @@
 //! The three operations of a KMS that keyrings need, as a small trait.
 //!
-//! The core talks to this trait only; [`aws`] (feature `aws-kms`) puts the AWS SDK's client behind it.
+//! The core talks to this trait only; `aws` (feature `aws-kms`) puts the AWS SDK's client behind it.
 
 use async_trait::async_trait;
 

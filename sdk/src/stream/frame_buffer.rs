@@ -28,6 +28,11 @@ impl FrameBuffer {
         self.filled == self.frame_length
     }
 
+    /// Whether there is no plaintext.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
     /// Takes as much of `input` as fits, and returns how much that is.
     pub(crate) fn fill(&mut self, input: &[u8]) -> usize {
         let taken = input.len().min(self.frame_length - self.filled);
@@ -46,6 +51,19 @@ impl FrameBuffer {
         let end = self.end();
         let frame = self.bytes.get_mut(REGULAR_START..end).unwrap_or_default();
         encryptor.seal_frame(frame)?;
+        Ok(frame)
+    }
+
+    /// `content`, one whole frame that was never here, as the next regular frame of `encryptor`.
+    pub(crate) fn seal_regular_of(
+        &mut self,
+        content: &[u8],
+        encryptor: &mut Encryptor,
+    ) -> Result<&[u8]> {
+        let end = FINAL_PREFIX_BYTES + self.frame_length + TAG_BYTES;
+        self.require(end);
+        let frame = self.bytes.get_mut(REGULAR_START..end).unwrap_or_default();
+        encryptor.seal_frame_into(content, frame)?;
         Ok(frame)
     }
 
