@@ -64,18 +64,32 @@ fn an_endless_header_is_refused_at_the_limit() {
     assert!(matches!(error, Error::LimitExceeded { quantity: "header bytes", .. }), "{error}");
 }
 
-#[test]
-fn a_frame_length_costs_memory_only_when_the_bytes_come() {
-    let frame_length = 64 << 20;
-    let message = fixtures::encrypt(b"little", fixtures::UNSIGNED, frame_length);
+/// The peak heap of reading `message` as a stream, and what came of it.
+fn stream_peak(message: &[u8]) -> (usize, std::io::Result<Vec<u8>>) {
     let manager = fixtures::manager();
+    let mut result = Ok(Vec::new());
     let peak = peak_bytes_of(|| {
-        let pending = PendingReader::read_header(&message[..], &DecryptOptions::default()).unwrap();
+        let pending = PendingReader::read_header(message, &DecryptOptions::default()).unwrap();
         let materials = wait(manager.decryption_materials(pending.request())).unwrap();
         let mut plaintext = Vec::new();
-        pending.verify(materials).unwrap().read_to_end(&mut plaintext).unwrap();
-        assert_eq!(plaintext, b"little");
+        let read = pending.verify(materials).unwrap().read_to_end(&mut plaintext);
+        result = read.map(|_| plaintext);
     });
+    (peak, result)
+}
+
+#[test]
+fn a_frame_length_costs_memory_only_when_the_bytes_come() {
+    let message = fixtures::encrypt(b"little", fixtures::UNSIGNED, 64 << 20);
+    let (peak, result) = stream_peak(&message);
+    assert_eq!(result.unwrap(), b"little");
+    assert!(peak < 64 << 10, "{peak}");
+
+    // A regular frame of 64 MiB begins, and ends after ten thousand bytes.
+    let header = &message[..fixtures::parse(&message).length];
+    let cut = [header, &[0, 0, 0, 1], &[0; 10_012]].concat();
+    let (peak, result) = stream_peak(&cut);
+    assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
     assert!(peak < 1 << 20, "{peak}");
 }
 

@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use strongroom_sdk::Error;
 use strongroom_sdk::cmm::DefaultCmm;
-use strongroom_sdk::error::Region;
-use strongroom_sdk::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
+use strongroom_sdk::error::{Fault, Region};
+use strongroom_sdk::message::frame::{
+    FINAL_OVERHEAD_BYTES, FrameNumber, Kind, REGULAR_OVERHEAD_BYTES,
+};
 use strongroom_sdk::message::suite::{AlgorithmSuite, MessageVersion};
 use strongroom_sdk::options::DecryptOptions;
 
@@ -185,6 +187,14 @@ fn random_access_refuses_a_message_cut_at_a_frame() {
     let plaintext = fixtures::sample(4 * 64);
     let message = fixtures::encrypt(&plaintext, fixtures::UNSIGNED, 64);
     let opener = Arc::new(FrameOpener::new(fixtures::verified(&message)).unwrap());
+
+    // The final frame does not pass for a regular one.
+    let last = &message[message.len() - 64 - FINAL_OVERHEAD_BYTES..];
+    let number = FrameNumber::new(4).unwrap();
+    opener.open_into(number, Kind::Final, last, &mut [0; 64]).unwrap();
+    let error = opener.open_into(number, Kind::Regular, last, &mut [0; 64]).unwrap_err();
+    assert!(matches!(error, Error::Malformed { fault: Fault::FrameKind, .. }), "{error}");
+
     for end in fixtures::parse(&message).length..message.len() {
         let Ok(reader) = RangeReader::new(&message[..end], opener.clone()) else { continue };
         let length = reader.map().plaintext_length();
