@@ -28,7 +28,13 @@ impl SqliteStorage {
         let connection = Connection::open(&path)?;
         let owner_only = fs::Permissions::from_mode(0o600);
         fs::set_permissions(&path, owner_only).map_err(unusable)?;
-        Self::prepare(connection, &path)
+        let storage = Self::prepare(connection, &path)?;
+        // SQLite syncs what the files hold, not that a new file has a name, nor its directory one.
+        for named in [Some(dir), dir.parent().filter(|parent| !parent.as_os_str().is_empty())] {
+            let Some(named) = named else { continue };
+            fs::File::open(named).and_then(|dir| dir.sync_all()).map_err(unusable)?;
+        }
+        Ok(storage)
     }
 
     /// A database that is gone when the server ends.
@@ -39,7 +45,6 @@ impl SqliteStorage {
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StorageError> {
         configure(&connection).map_err(|error| in_use(error, path))?;
         migrations::migrate(&mut connection, path)?;
-        // The first write takes the exclusive lock for good: a second server is refused at its start.
         Ok(Self { connection, poisoned: false })
     }
 
@@ -126,7 +131,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A deleted key's wrapped material is overwritten, not left in free pages.
     connection.pragma_update(None, "secure_delete", true)?;
-    // Takes the lock now.
+    // Takes the lock now, and for good: a second server is refused at its start.
     connection.execute_batch("BEGIN EXCLUSIVE; COMMIT;")
 }
 
