@@ -73,7 +73,8 @@
 //!
 //! # Features
 //!
-//! `aws-lc` (default) and `pure-rust`: providers, at least one. `tokio` (default): `tokio_stream`.
+//! `aws-lc` (default) and `pure-rust`: providers; without either, callers bring a
+//! [`CryptoProvider`](crypto::CryptoProvider) of their own. `tokio` (default): `tokio_stream`.
 //! `object-store`: `range::object`. `aws-kms`: `kms::aws`.
 
 pub mod cmm;

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::MaterialsManager;
-use crate::crypto::{CryptoProvider, default_provider};
+use crate::crypto::CryptoProvider;
 use crate::error::{Error, Fault, Region, Result};
 use crate::keyring::Keyring;
 use crate::materials::{
@@ -25,9 +25,10 @@ pub struct DefaultCmm {
 
 impl DefaultCmm {
     /// A manager over `keyring` with the default cryptographic provider.
+    #[cfg(any(feature = "aws-lc", feature = "pure-rust"))]
     #[must_use]
     pub fn new(keyring: Arc<dyn Keyring>) -> Self {
-        Self::with_provider(keyring, default_provider())
+        Self::with_provider(keyring, crate::crypto::default_provider())
     }
 
     /// A manager over `keyring` with a chosen provider.

@@ -5,7 +5,6 @@
 //! modules name a cryptography crate.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::error::Result;
 use crate::message::suite::{
@@ -156,14 +155,13 @@ pub trait SigningKey: Send + Sync {
 }
 
 /// The provider for callers who do not choose: `aws_lc` when it is built in, else `pure_rust`.
+///
+/// There is none when neither is built in; callers bring their own then.
 #[cfg(any(feature = "aws-lc", feature = "pure-rust"))]
 #[must_use]
-pub fn default_provider() -> Arc<dyn CryptoProvider> {
+pub fn default_provider() -> std::sync::Arc<dyn CryptoProvider> {
     #[cfg(feature = "aws-lc")]
     return aws_lc::provider();
     #[cfg(not(feature = "aws-lc"))]
     return pure_rust::provider();
 }
-
-#[cfg(not(any(feature = "aws-lc", feature = "pure-rust")))]
-compile_error!("strongroom-sdk needs a cryptographic provider: feature `aws-lc` or `pure-rust`");
