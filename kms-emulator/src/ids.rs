@@ -3,11 +3,15 @@
 //! Each parses strictly and prints canonically, so that two spellings never name one thing and a
 //! name never becomes a path or a query.
 
+mod cluster;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+
+pub use cluster::{ClusterId, CustomKeyStoreId, HsmId, InterfaceId};
 
 /// Longest name of a Region, in bytes (API model: `RegionType`).
 const REGION_BYTES_MAX: usize = 32;

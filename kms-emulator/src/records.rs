@@ -3,6 +3,9 @@
 //! A change makes a new value and replaces the old one behind its `Arc`; whoever holds the old one
 //! keeps a consistent view. Key material is here only as a reference that its key store understands.
 
+mod cluster;
+mod custom_key_store;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,6 +15,11 @@ use zeroize::Zeroizing;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AliasName, KeyArn, KeyId, RealmId};
 use crate::policy::KeyPolicy;
+
+pub(crate) use cluster::{Cluster, ClusterCertificates, ClusterClaim, ClusterStage, Hsm};
+pub(crate) use custom_key_store::{
+    ConnectionError, ConnectionState, CustomKeyStore, KeyStorePassword, Passwords,
+};
 
 /// Where a key's material was made and lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

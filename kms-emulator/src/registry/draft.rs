@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::ids::{AliasName, KeyId, RealmId};
-use crate::records::{Alias, Key, RootCredential};
+use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, KeyId, RealmId};
+use crate::records::{Alias, Cluster, CustomKeyStore, Key, RootCredential};
 use crate::storage::Change;
 
 /// The newest state with the changes of an update applied; what is read here includes them.
@@ -53,6 +53,32 @@ impl Draft {
     pub(crate) fn delete_alias(&mut self, realm: &RealmId, name: &AliasName) {
         self.state.delete_alias(realm, name);
         self.changes.push(Change::DeleteAlias(realm.clone(), name.clone()));
+    }
+
+    /// Adds a cluster or replaces the one with its id.
+    pub(crate) fn put_cluster(&mut self, cluster: Cluster) {
+        let cluster = Arc::new(cluster);
+        self.state.put_cluster(Arc::clone(&cluster));
+        self.changes.push(Change::PutCluster(cluster));
+    }
+
+    /// Removes a cluster and what is left of its HSMs.
+    pub(crate) fn delete_cluster(&mut self, realm: &RealmId, cluster: &ClusterId) {
+        self.state.delete_cluster(realm, cluster);
+        self.changes.push(Change::DeleteCluster(realm.clone(), cluster.clone()));
+    }
+
+    /// Adds a custom key store or replaces the one with its id.
+    pub(crate) fn put_custom_key_store(&mut self, store: CustomKeyStore) {
+        let store = Arc::new(store);
+        self.state.put_custom_key_store(Arc::clone(&store));
+        self.changes.push(Change::PutCustomKeyStore(store));
+    }
+
+    /// Removes a custom key store.
+    pub(crate) fn delete_custom_key_store(&mut self, realm: &RealmId, store: &CustomKeyStoreId) {
+        self.state.delete_custom_key_store(realm, store);
+        self.changes.push(Change::DeleteCustomKeyStore(realm.clone(), store.clone()));
     }
 
     /// Where the draft stands, to return to it if the update fails.

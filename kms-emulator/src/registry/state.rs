@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::ids::{AliasName, KeyId, RealmId};
-use crate::records::{Alias, Key, RootCredential};
+use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, KeyId, RealmId};
+use crate::records::{Alias, Cluster, CustomKeyStore, Key, RootCredential};
 
 /// Everything that the server knows, at one moment.
 #[derive(Clone, Default)]
@@ -14,11 +14,13 @@ pub(crate) struct State {
     root_credentials: RedBlackTreeMapSync<String, Arc<RootCredential>>,
 }
 
-/// The keys and aliases of one account in one Region.
+/// Everything of one account in one Region.
 #[derive(Clone, Default)]
 pub(crate) struct Realm {
     keys: RedBlackTreeMapSync<KeyId, Arc<Key>>,
     aliases: RedBlackTreeMapSync<AliasName, Arc<Alias>>,
+    clusters: RedBlackTreeMapSync<ClusterId, Arc<Cluster>>,
+    custom_key_stores: RedBlackTreeMapSync<CustomKeyStoreId, Arc<CustomKeyStore>>,
 }
 
 impl State {
@@ -35,6 +37,30 @@ impl State {
     /// An alias.
     pub(crate) fn alias(&self, realm: &RealmId, name: &AliasName) -> Option<&Arc<Alias>> {
         self.realm(realm)?.aliases.get(name)
+    }
+
+    /// A CloudHSM cluster.
+    pub(crate) fn cluster(&self, realm: &RealmId, id: &ClusterId) -> Option<&Arc<Cluster>> {
+        self.realm(realm)?.clusters.get(id)
+    }
+
+    /// A custom key store.
+    pub(crate) fn custom_key_store(
+        &self,
+        realm: &RealmId,
+        id: &CustomKeyStoreId,
+    ) -> Option<&Arc<CustomKeyStore>> {
+        self.realm(realm)?.custom_key_stores.get(id)
+    }
+
+    /// Every cluster of every account and Region.
+    pub(crate) fn all_clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.realms.values().flat_map(|realm| realm.clusters.values())
+    }
+
+    /// Every custom key store of every account and Region.
+    pub(crate) fn all_custom_key_stores(&self) -> impl Iterator<Item = &Arc<CustomKeyStore>> {
+        self.realms.values().flat_map(|realm| realm.custom_key_stores.values())
     }
 
     /// Every key of every account and Region.
@@ -76,6 +102,30 @@ impl State {
         });
     }
 
+    pub(crate) fn put_cluster(&mut self, cluster: Arc<Cluster>) {
+        let realm = cluster.realm.clone();
+        self.change_realm(&realm, |realm| realm.clusters.insert_mut(cluster.id.clone(), cluster));
+    }
+
+    pub(crate) fn delete_cluster(&mut self, id: &RealmId, cluster: &ClusterId) {
+        self.change_realm(id, |realm| {
+            realm.clusters.remove_mut(cluster);
+        });
+    }
+
+    pub(crate) fn put_custom_key_store(&mut self, store: Arc<CustomKeyStore>) {
+        let realm = store.realm.clone();
+        self.change_realm(&realm, |realm| {
+            realm.custom_key_stores.insert_mut(store.id.clone(), store);
+        });
+    }
+
+    pub(crate) fn delete_custom_key_store(&mut self, id: &RealmId, store: &CustomKeyStoreId) {
+        self.change_realm(id, |realm| {
+            realm.custom_key_stores.remove_mut(store);
+        });
+    }
+
     fn change_realm(&mut self, id: &RealmId, change: impl FnOnce(&mut Realm)) {
         let mut realm = self.realms.get(id).map(|realm| Realm::clone(realm)).unwrap_or_default();
         change(&mut realm);
@@ -99,6 +149,21 @@ impl Realm {
         use std::ops::Bound;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.aliases.range((from, Bound::Unbounded)).map(|(_, alias)| alias)
+    }
+
+    /// The clusters, by id.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.clusters.values()
+    }
+
+    /// The custom key stores, by id.
+    pub(crate) fn custom_key_stores(&self) -> impl Iterator<Item = &Arc<CustomKeyStore>> {
+        self.custom_key_stores.values()
+    }
+
+    /// The keys, by id.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.values()
     }
 
     /// The aliases that name a key.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::StorageError;
+use super::{StorageError, clusters};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, RealmId};
 use crate::policy::KeyPolicy;
@@ -25,6 +25,7 @@ pub(super) fn load(connection: &Connection) -> Result<State, StorageError> {
     let mut tags = load_tags(connection)?;
     load_keys(connection, &mut tags, &mut state)?;
     load_aliases(connection, &mut state)?;
+    clusters::load(connection, &mut state)?;
     Ok(state)
 }
 
@@ -110,7 +111,7 @@ fn load_aliases(connection: &Connection, state: &mut State) -> Result<(), Storag
     Ok(())
 }
 
-fn realm(row: &Row<'_>, table: &'static str) -> Result<RealmId, StorageError> {
+pub(super) fn realm(row: &Row<'_>, table: &'static str) -> Result<RealmId, StorageError> {
     Ok(RealmId { account: parse(row, table, "account")?, region: parse(row, table, "region")? })
 }
 
@@ -141,7 +142,7 @@ fn lifecycle(row: &Row<'_>, id: KeyId) -> Result<Lifecycle, StorageError> {
     }
 }
 
-fn parse<T>(row: &Row<'_>, table: &'static str, column: &str) -> Result<T, StorageError>
+pub(super) fn parse<T>(row: &Row<'_>, table: &'static str, column: &str) -> Result<T, StorageError>
 where
     T: FromStr<Err: Display>,
 {
@@ -149,6 +150,10 @@ where
     text.parse().map_err(|reason| damaged(table, &text, format!("{column}: {reason}")))
 }
 
-fn damaged(table: &'static str, record: impl Display, reason: impl Display) -> StorageError {
+pub(super) fn damaged(
+    table: &'static str,
+    record: impl Display,
+    reason: impl Display,
+) -> StorageError {
     StorageError::Damaged { table, record: record.to_string(), reason: reason.to_string() }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::StorageError;
+use super::{StorageError, clusters};
 
 /// Every step ever released, oldest first. Append only.
 const STEPS: &[&str] = &[
@@ -60,6 +60,8 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (account, region, name),
         FOREIGN KEY (account, region, target) REFERENCES key ON DELETE CASCADE
      ) STRICT, WITHOUT ROWID;",
+    // 2: CloudHSM clusters, their HSMs, custom key stores.
+    clusters::TABLES,
 ];
 
 /// Brings the database to the newest schema.

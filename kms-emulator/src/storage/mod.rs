@@ -19,6 +19,7 @@
 //! 3. Add variants to `Change`, write them in `sqlite.rs`, read them back in `load.rs`.
 //! 4. Add the method that operations call to `Draft` in `registry/draft.rs`.
 
+mod clusters;
 mod load;
 mod migrations;
 #[cfg(test)]
@@ -28,8 +29,8 @@ mod sqlite;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ids::{AliasName, KeyId, RealmId};
-use crate::records::{Alias, Key, RootCredential};
+use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, KeyId, RealmId};
+use crate::records::{Alias, Cluster, CustomKeyStore, Key, RootCredential};
 use crate::registry::State;
 
 pub(crate) use sqlite::SqliteStorage;
@@ -47,6 +48,14 @@ pub(crate) enum Change {
     PutAlias(Arc<Alias>),
     /// An alias.
     DeleteAlias(RealmId, AliasName),
+    /// A cluster with its HSMs, new or in place of the one with its id.
+    PutCluster(Arc<Cluster>),
+    /// A cluster.
+    DeleteCluster(RealmId, ClusterId),
+    /// A custom key store, new or in place of the one with its id.
+    PutCustomKeyStore(Arc<CustomKeyStore>),
+    /// A custom key store.
+    DeleteCustomKeyStore(RealmId, CustomKeyStoreId),
 }
 
 /// Where the KMS's state survives.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
-use super::{Change, Storage, StorageError, load, migrations};
+use super::{Change, Storage, StorageError, clusters, load, migrations};
 use crate::records::{Alias, Key, Lifecycle, RootCredential};
 use crate::registry::State;
 
@@ -76,6 +76,16 @@ impl SqliteStorage {
                             realm.region.as_str(),
                             name.as_str()
                         ])?;
+                }
+                Change::PutCluster(cluster) => clusters::put_cluster(&transaction, cluster)?,
+                Change::DeleteCluster(realm, id) => {
+                    clusters::delete_cluster(&transaction, realm, id)?;
+                }
+                Change::PutCustomKeyStore(store) => {
+                    clusters::put_custom_key_store(&transaction, store)?;
+                }
+                Change::DeleteCustomKeyStore(realm, id) => {
+                    clusters::delete_custom_key_store(&transaction, realm, id)?;
                 }
             }
         }
