@@ -11,13 +11,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::admin;
 use crate::auth::{Authenticated, Caller, Credentials, generate_root_credential};
 use crate::clock::{Clock, SystemClock};
+use crate::cloudhsm::{ControlPlane, HsmHosting};
 use crate::error::Error;
 use crate::expiry;
 use crate::ids::{AccountId, Region};
 use crate::keystore::{FleetKeyStore, KeyStores};
-use crate::kms::Kms;
+use crate::kms::{self, Kms};
 use crate::policy::Principal;
 use crate::records::RootCredential;
 use crate::registry::Registry;
@@ -50,10 +52,14 @@ pub struct EmulatorConfig {
     pub region: Region,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where the HSMs of CloudHSM clusters run.
+    pub hsm_hosting: HsmHosting,
+    /// How long clusters and HSMs show that they are being made, in seconds.
+    pub hsm_latency_seconds: u32,
 }
 
 impl EmulatorConfig {
-    /// A server on a free port of the loopback interface, account `000000000000`, Region `us-east-1`.
+    /// A server with its HSMs inside, on a free port of the loopback interface, account `000000000000`, Region `us-east-1`.
     ///
     /// # Errors
     /// None in practice; the names of account and Region are parsed.
@@ -65,6 +71,8 @@ impl EmulatorConfig {
             account: "000000000000".parse()?,
             region: "us-east-1".parse()?,
             clock: Arc::new(SystemClock),
+            hsm_hosting: HsmHosting::InProcess,
+            hsm_latency_seconds: 0,
         })
     }
 }
@@ -97,7 +105,7 @@ pub struct Emulator {
     is_first_start: bool,
     dispatcher: Arc<Dispatcher>,
     stop: StopOnDrop,
-    tasks: [JoinHandle<()>; 2],
+    tasks: Vec<JoinHandle<()>>,
     storage_closed: oneshot::Receiver<()>,
     /// Removed when the server is dropped.
     _temporary: Option<tempfile::TempDir>,
@@ -113,9 +121,19 @@ impl Emulator {
         let (registry, storage_closed) = Registry::open(storage)?;
         let hsm_config = HsmConfig::default();
         let factory = Factory::open(&hsm_dir.join("factory"), &*hsm_config.clock)?;
-        let fleet = FleetKeyStore::open(&factory, &hsm_dir.join("fleet"), hsm_config)?;
+        let fleet = FleetKeyStore::open(&factory, &hsm_dir.join("fleet"), hsm_config.clone())?;
         let key_stores = KeyStores::new(Arc::new(fleet));
-        let kms = Arc::new(Kms { registry, key_stores, clock: config.clock });
+        let cloudhsm = ControlPlane::open(
+            &hsm_dir,
+            factory,
+            &hsm_config,
+            &config.hsm_hosting,
+            config.hsm_latency_seconds,
+        )
+        .await?;
+        let kms = Arc::new(Kms { registry, key_stores, cloudhsm, clock: config.clock });
+        kms.cloudhsm.start(&kms.registry.state()).await;
+        kms::resume_all(&kms).await;
 
         let (root, is_first_start) = root_credential(&kms.registry, config.account).await?;
         let mut credentials = Credentials::default();
@@ -131,10 +149,14 @@ impl Emulator {
         let address = listener.local_addr().map_err(unlistenable)?;
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&kms), credentials));
         let (stop, stopped) = watch::channel(false);
-        let tasks = [
-            tokio::spawn(expiry::delete_expired_keys(kms, stopped.clone())),
-            tokio::spawn(server::serve(listener, Arc::clone(&dispatcher), stopped)),
-        ];
+        let mut tasks = Vec::new();
+        if let DataDir::Persistent(dir) = &config.data_dir {
+            let unusable = |source| Error::AdminSocket { dir: dir.clone(), source };
+            let admin = admin::listen(dir, Arc::clone(&kms), stopped.clone());
+            tasks.push(tokio::spawn(admin.map_err(unusable)?));
+        }
+        tasks.push(tokio::spawn(expiry::delete_expired_keys(kms, stopped.clone())));
+        tasks.push(tokio::spawn(server::serve(listener, Arc::clone(&dispatcher), stopped)));
         Ok(Self {
             address,
             region: config.region,
@@ -181,6 +203,12 @@ impl Emulator {
         &self.region
     }
 
+    /// The server's time.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        self.dispatcher.clock()
+    }
+
     /// Does one operation as the account's root, the way an HTTP request is done but for the network
     /// and the signature: `target` is for example `TrentService.CreateKey`, `input` the request's JSON.
     ///
@@ -216,6 +244,7 @@ impl Emulator {
                 tracing::error!(%error, "a task of the server ended badly");
             }
         }
+        self.dispatcher.stop_hsms().await;
         drop(self.dispatcher);
         // A connection that did not end in time may keep the state open; it is not waited for.
         let patience = Duration::from_secs(STORAGE_CLOSE_SECONDS_MAX);

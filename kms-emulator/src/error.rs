@@ -1,6 +1,7 @@
 //! Why a server does not start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::auth::CredentialsFileError;
@@ -22,6 +23,9 @@ pub enum Error {
     /// The HSM of the default key store does not start.
     #[error("the HSM of the default key store does not start: {0}")]
     Hsm(#[from] strongroom_hsm::HsmError),
+    /// There is no network for the HSMs of CloudHSM clusters.
+    #[error("CloudHSM does not start: {0}")]
+    Network(#[from] crate::cloudhsm::NetworkError),
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness")]
     Randomness,
@@ -30,6 +34,14 @@ pub enum Error {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The operator's socket cannot be made in the data directory.
+    #[error("cannot make the operator's socket in {}: {source}", dir.display())]
+    AdminSocket {
+        /// The data directory.
+        dir: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
     },

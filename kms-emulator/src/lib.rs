@@ -9,7 +9,9 @@
 //!
 //! | module | subject |
 //! |---|---|
+//! | `story` | plays the way to a key in a custom key store on a server |
 //! | `emulator` | puts a server together |
+//! | `admin` | the operator's socket: HSMs on, off, tampered with |
 //! | `server` | HTTP: bounds, dispatch by target name |
 //! | `sts`, `cloudhsm`, `kms` | the services, one file per operation; `kms/operations.rs` is the table |
 //! | `expiry` | deletes keys whose waiting period is over |
@@ -47,6 +49,7 @@
 //! An entry without `userName` is a root credential of its account; `policies` are the user's identity
 //! policies, and a user without any may do what key policies allow to it by name.
 
+pub mod admin;
 mod auth;
 pub mod clock;
 mod cloudhsm;
@@ -63,9 +66,11 @@ mod records;
 mod registry;
 mod server;
 mod storage;
+pub mod story;
 mod sts;
 
 pub use auth::CredentialsFileError;
+pub use cloudhsm::{HsmHosting, NetworkError, SUBNETS, VPC};
 pub use emulator::{CallError, DataDir, Emulator, EmulatorConfig, RootAccessKey};
 pub use error::Error;
 pub use storage::StorageError;

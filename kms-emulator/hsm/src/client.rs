@@ -74,6 +74,12 @@ impl Client {
         self.transport.is_open()
     }
 
+    /// Whether both are clones of one client, so that they share a session.
+    #[must_use]
+    pub fn is_same_session(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.transport, &other.transport)
+    }
+
     /// Asks for identity, firmware, limits and members. Needs no login.
     ///
     /// # Errors

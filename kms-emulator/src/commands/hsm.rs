@@ -1,6 +1,8 @@
-//! `strongroom-kms hsm run`: one simulated HSM as a process of its own.
+//! `strongroom-kms hsm`: one simulated HSM as a process of its own, and the operator's hands on those of
+//! a server that runs.
 
 use std::error::Error;
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use strongroom_hsm::server::{CLIENT_PORT, Listen, MANAGEMENT_PORT, serve};
 use strongroom_hsm::{Config, Device, Factory};
+use strongroom_kms::admin::{self, AdminRequest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -22,6 +25,51 @@ pub(crate) struct Hsm {
 enum HsmCommand {
     /// Switch on the HSM of a directory and serve it; ending the process is a power failure
     Run(Run),
+    /// List the HSMs of a running server
+    List(OfServer),
+    /// Switch on an HSM of a running server that was stopped, killed or has failed
+    Start(OneOfServer),
+    /// Switch off an HSM of a running server, as a power failure does
+    Stop(OneOfServer),
+    /// Break the seal of an HSM of a running server: it zeroises itself, and its keys are gone
+    Tamper(OneOfServer),
+}
+
+/// Options of what concerns all HSMs of a server.
+#[derive(Debug, clap::Args)]
+struct OfServer {
+    /// Directory of the server's state
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Options of what concerns one HSM of a server.
+#[derive(Debug, clap::Args)]
+struct OneOfServer {
+    #[command(flatten)]
+    server: OfServer,
+
+    /// Id of the HSM, as `hsm list` shows it
+    hsm_id: String,
+}
+
+impl OfServer {
+    /// Asks the server and prints the HSMs that the request was about.
+    fn ask(&self, request: &AdminRequest) -> Result<(), Box<dyn Error>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let hsms = runtime.block_on(admin::ask(&self.data_dir, request))?;
+        let mut out = std::io::stdout().lock();
+        for hsm in hsms {
+            let state = if hsm.is_active { "ACTIVE" } else { "DEGRADED" };
+            let process = hsm.process.map(|id| format!("  pid {id}")).unwrap_or_default();
+            writeln!(
+                out,
+                "{}  {}  {}  {}  {state}{process}",
+                hsm.hsm_id, hsm.cluster_id, hsm.zone, hsm.address
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// Options of `hsm run`.
@@ -58,7 +106,13 @@ struct Run {
 
 impl Hsm {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
-        let HsmCommand::Run(run) = self.command;
+        let run = match self.command {
+            HsmCommand::Run(run) => run,
+            HsmCommand::List(server) => return server.ask(&AdminRequest::List),
+            HsmCommand::Start(one) => return one.server.ask(&AdminRequest::Start(one.hsm_id)),
+            HsmCommand::Stop(one) => return one.server.ask(&AdminRequest::Stop(one.hsm_id)),
+            HsmCommand::Tamper(one) => return one.server.ask(&AdminRequest::Tamper(one.hsm_id)),
+        };
         // Neither a core file nor another process of the same user shall hold the keys.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

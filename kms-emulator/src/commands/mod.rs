@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Serve KMS, CloudHSM v2 and STS over HTTP.
     Serve(serve::Serve),
-    /// Run one simulated HSM
+    /// Run a simulated HSM; switch those of a running server on and off
     Hsm(hsm::Hsm),
     /// Manage the users of a cluster's HSMs, as cloudhsm_mgmt_util does
     Mgmt(mgmt::Mgmt),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use strongroom_kms::clock::SystemClock;
 use strongroom_kms::ids::{AccountId, Region};
-use strongroom_kms::{DataDir, Emulator, EmulatorConfig};
+use strongroom_kms::{DataDir, Emulator, EmulatorConfig, HsmHosting, SUBNETS};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +39,14 @@ pub(crate) struct Serve {
     /// Region to suggest to clients; the server answers for every Region
     #[arg(long, default_value = "us-east-1", value_name = "NAME")]
     region: Region,
+
+    /// Run the HSMs of CloudHSM clusters inside the server, not each as a process of its own
+    #[arg(long)]
+    hsm_in_process: bool,
+
+    /// Seconds for which clusters and HSMs show that they are being made
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    hsm_latency: u32,
 
     /// What to log to standard error, for example info or strongroom_kms=debug
     #[arg(long, env = "STRONGROOM_LOG", default_value = "info", value_name = "FILTER")]
@@ -81,6 +89,12 @@ impl Serve {
             account: self.account,
             region: self.region,
             clock: Arc::new(SystemClock),
+            hsm_hosting: if self.hsm_in_process {
+                HsmHosting::InProcess
+            } else {
+                HsmHosting::Processes { program: std::env::current_exe()? }
+            },
+            hsm_latency_seconds: self.hsm_latency,
         })
         .await?;
         announce(&emulator)?;
@@ -109,6 +123,8 @@ fn announce(emulator: &Emulator) -> std::io::Result<()> {
     }
     writeln!(out, "export AWS_REGION={}", emulator.region())?;
     writeln!(out, "export AWS_ENDPOINT_URL={}", emulator.endpoint())?;
+    let subnets = SUBNETS.map(|(zone, subnet)| format!("{subnet} (zone {zone})"));
+    writeln!(out, "# Private subnets for CloudHSM clusters: {}", subnets.join(", "))?;
     writeln!(out, "# Listening. Stop with Ctrl-C.")?;
     out.flush()
 }

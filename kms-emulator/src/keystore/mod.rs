@@ -3,17 +3,21 @@
 //! The KMS never sees a key. It asks a store to seal and open with the material that a reference
 //! names; what comes back is ciphertext, or plaintext that the caller may have.
 
+mod cloudhsm;
 mod fleet;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use crate::ids::KeyArn;
+use crate::ids::{CustomKeyStoreId, KeyArn};
 use crate::protocol::{Fault, FaultCode};
 use crate::records::{Key, Material};
 
+pub(crate) use cloudhsm::{Connect, KMSUSER, Pool};
 pub(crate) use fleet::FleetKeyStore;
 
 /// Largest plaintext of one seal, in bytes: what `Encrypt` takes.
@@ -59,27 +63,53 @@ pub(crate) enum KeyStoreError {
     /// Ciphertext, authenticated data and material do not belong together.
     #[error("the ciphertext is not authentic")]
     NotAuthentic,
-    /// The store is not connected.
-    #[error("the key store is not connected")]
-    Unavailable,
     /// The store is connected and none of its HSMs answers.
     #[error("no HSM of the key store answers: {0}")]
     Unreachable(String),
+    /// The store has too few HSMs, or too few availability zones, to make a key.
+    #[error("the cluster has no two HSMs in different availability zones that answer")]
+    TooFewHsms,
+    /// The store's HSMs answer, and none has the key's material.
+    #[error("the key material is on no HSM of the cluster")]
+    MaterialMissing,
+    /// The store's HSMs have no session left.
+    #[error("the HSMs have no session left")]
+    SessionsExhausted,
     /// The HSM failed.
     #[error("the HSM failed: {0}")]
     Hsm(#[from] strongroom_hsm::HsmError),
 }
 
 impl KeyStoreError {
-    /// What a caller that used `key` is told.
-    pub(crate) fn into_fault(self, key: &Key) -> Fault {
+    /// What a caller is told who has no key yet.
+    pub(crate) fn into_creation_fault(self) -> Fault {
         match self {
-            Self::NotAuthentic => Fault::invalid_ciphertext(),
-            Self::Unavailable => Fault::invalid_state(format!("{} is unavailable.", key.arn())),
+            Self::TooFewHsms => too_few_hsms(),
             Self::Unreachable(_) => {
                 Fault::invalid_state("KMS cannot communicate with your CloudHSM cluster")
                     .because(self)
             }
+            other => Fault::internal(other),
+        }
+    }
+
+    /// What a caller that used `key` is told.
+    pub(crate) fn into_fault(self, key: &Key) -> Fault {
+        match self {
+            Self::NotAuthentic => Fault::invalid_ciphertext(),
+            Self::Unreachable(_) => {
+                Fault::invalid_state("KMS cannot communicate with your CloudHSM cluster")
+                    .because(self)
+            }
+            Self::MaterialMissing => Fault::invalid_state(format!(
+                "The key material of {} does not exist in your CloudHSM cluster",
+                key.arn()
+            )),
+            Self::SessionsExhausted => Fault::new(
+                FaultCode::KMSInternalException,
+                "The CloudHSM cluster has no available PKCS #11 sessions; back off and retry.",
+            ),
+            Self::TooFewHsms => too_few_hsms(),
             Self::Hsm(_) => Fault::internal(self),
         }
     }
@@ -88,12 +118,13 @@ impl KeyStoreError {
 /// The key stores of a server.
 pub(crate) struct KeyStores {
     default: Arc<dyn KeyStore>,
+    connected: ArcSwap<HashMap<Arc<str>, Arc<Pool>>>,
 }
 
 impl KeyStores {
     /// A server with the default key store alone.
     pub(crate) fn new(default: Arc<dyn KeyStore>) -> Self {
-        Self { default }
+        Self { default, connected: ArcSwap::default() }
     }
 
     /// The default key store: for keys of origin `AWS_KMS`, and for randomness.
@@ -101,11 +132,16 @@ impl KeyStores {
         &self.default
     }
 
-    /// The store that holds a key's material; none if its custom key store is not known any more.
-    pub(crate) fn of(&self, key: &Key) -> Option<&Arc<dyn KeyStore>> {
+    /// A custom key store that is connected.
+    pub(crate) fn connected(&self, id: &str) -> Option<Arc<dyn KeyStore>> {
+        self.connected.load().get(id).map(|pool| Arc::clone(pool) as Arc<dyn KeyStore>)
+    }
+
+    /// The store that holds a key's material; none if its custom key store is not connected.
+    pub(crate) fn of(&self, key: &Key) -> Option<Arc<dyn KeyStore>> {
         match &key.custom_key_store {
-            None => Some(&self.default),
-            Some(_) => None,
+            None => Some(Arc::clone(&self.default)),
+            Some(id) => self.connected(id),
         }
     }
 
@@ -113,6 +149,33 @@ impl KeyStores {
     pub(crate) fn is_available(&self, key: &Key) -> bool {
         self.of(key).is_some_and(|store| store.is_available())
     }
+
+    /// Puts a connection to use.
+    pub(crate) fn connect(&self, id: &CustomKeyStoreId, pool: &Arc<Pool>) {
+        self.connected.rcu(|connected| {
+            let mut connected = HashMap::clone(connected);
+            connected.insert(id.as_str().into(), Arc::clone(pool));
+            connected
+        });
+    }
+
+    /// Takes a connection out of use and returns it, to be closed.
+    pub(crate) fn disconnect(&self, id: &CustomKeyStoreId) -> Option<Arc<Pool>> {
+        let before = self.connected.rcu(|connected| {
+            let mut connected = HashMap::clone(connected);
+            connected.remove(id.as_str());
+            connected
+        });
+        before.get(id.as_str()).cloned()
+    }
+}
+
+/// The refusal for a cluster that cannot do what takes two HSMs.
+pub(crate) fn too_few_hsms() -> Fault {
+    Fault::new(
+        FaultCode::CloudHsmClusterInvalidConfigurationException,
+        "The CloudHSM cluster must have at least two active HSMs, each in a different Availability Zone.",
+    )
 }
 
 /// The refusal for a custom key store that does not exist.

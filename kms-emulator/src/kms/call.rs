@@ -12,14 +12,14 @@ use crate::registry::{Draft, State, UpdateError};
 
 /// Who asks, where, and the state of that moment.
 pub(crate) struct Call {
-    pub(super) kms: Arc<Kms>,
+    pub(crate) kms: Arc<Kms>,
     /// The operation's name.
-    pub(super) operation: &'static str,
+    pub(crate) operation: &'static str,
     /// The caller's account in the Region of its signature.
-    pub(super) realm: RealmId,
+    pub(crate) realm: RealmId,
     /// The state when the request came; an operation reads this and no newer one.
-    pub(super) state: Arc<State>,
-    pub(super) now: Timestamp,
+    pub(crate) state: Arc<State>,
+    pub(crate) now: Timestamp,
     principal: Arc<Principal>,
 }
 
@@ -43,9 +43,19 @@ impl Call {
         resource: &str,
         facts: &RequestFacts<'_>,
     ) -> Result<Authorized, Fault> {
+        self.authorize_action(&format!("kms:{}", self.operation), resource, facts)
+    }
+
+    /// The same for an action of any service.
+    pub(crate) fn authorize_action(
+        &self,
+        action: &str,
+        resource: &str,
+        facts: &RequestFacts<'_>,
+    ) -> Result<Authorized, Fault> {
         policy::decide(&Query {
             principal: &self.principal,
-            action: &format!("kms:{}", self.operation),
+            action,
             resource,
             key_policy: None,
             key: None,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::key_metadata::{KeyMetadata, KeyMetadataReply};
 use super::key_state::KeyState;
 use super::shapes::{self, KeySpec, KeyUsage, OriginName};
-use super::{Call, Operation, key_policy, tags};
+use super::{Call, Operation, custom_key_store, key_policy, tags};
 use crate::ids::KeyId;
-use crate::keystore::custom_key_store_not_found;
+use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, Members, Request, StringLimits};
 use crate::records::{Key, Lifecycle, Origin};
@@ -76,7 +76,7 @@ impl Operation for CreateKey {
         tags::check(&input.tags)?;
         let key = make(call, &input, origin).await?;
         let state = KeyState::of(&key, call.kms.key_stores.is_available(&key));
-        let key_metadata = KeyMetadata::of(&key, state);
+        let key_metadata = KeyMetadata::of(call, &key, state);
         call.update(move |draft| {
             draft.put_key(key.clone());
             Ok(())
@@ -133,10 +133,10 @@ async fn make(call: &Call, input: &Input, origin: Origin) -> Result<Key, Fault> 
         key_policy::check_lockout(call, &policy, &arn)?;
     }
     let store = match &input.custom_key_store_id {
-        None => call.kms.key_stores.default_store(),
-        Some(id) => return Err(custom_key_store_not_found(id)),
+        None => Arc::clone(call.kms.key_stores.default_store()),
+        Some(id) => custom_key_store::connected(call, id)?,
     };
-    let material = store.create(&arn).await.map_err(Fault::internal)?;
+    let material = store.create(&arn).await.map_err(KeyStoreError::into_creation_fault)?;
     Ok(Key {
         realm: call.realm.clone(),
         id,

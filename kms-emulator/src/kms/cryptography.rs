@@ -140,7 +140,7 @@ pub(super) fn end_dry_run(dry_run: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn store<'a>(call: &'a Call, key: &crate::records::Key) -> Result<&'a Arc<dyn KeyStore>, Fault> {
+fn store(call: &Call, key: &crate::records::Key) -> Result<Arc<dyn KeyStore>, Fault> {
     call.kms
         .key_stores
         .of(key)

@@ -28,6 +28,6 @@ impl Operation for DescribeKey {
         let found = call.find_key(&input.key_id, Naming::KeyOrAlias)?;
         let key = found.authorize(call, RequestFacts::default())?;
         let state = key.state(call);
-        Ok(KeyMetadataReply { key_metadata: KeyMetadata::of(key.key(), state) })
+        Ok(KeyMetadataReply { key_metadata: KeyMetadata::of(call, key.key(), state) })
     }
 }

@@ -1,9 +1,11 @@
 //! GenerateRandom.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
-use super::{Call, Operation, shapes};
-use crate::keystore::custom_key_store_not_found;
+use super::{Call, Operation, custom_key_store, shapes};
+use crate::keystore::KeyStoreError;
 use crate::policy::RequestFacts;
 use crate::protocol::{Base64, Fault, IntegerLimits, Members, Request};
 
@@ -44,10 +46,11 @@ impl Operation for GenerateRandom {
             .number_of_bytes
             .ok_or_else(|| Fault::validation("Please specify the number of bytes."))?;
         let store = match &input.custom_key_store_id {
-            None => call.kms.key_stores.default_store(),
-            Some(id) => return Err(custom_key_store_not_found(id)),
+            None => Arc::clone(call.kms.key_stores.default_store()),
+            Some(id) => custom_key_store::connected(call, id)?,
         };
-        let drawn = store.random(bytes as usize).await.map_err(Fault::internal)?;
+        let drawn =
+            store.random(bytes as usize).await.map_err(KeyStoreError::into_creation_fault)?;
         Ok(Output { plaintext: Base64::secret(drawn) })
     }
 }

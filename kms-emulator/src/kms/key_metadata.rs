@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::Call;
 use super::key_state::KeyState;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, KeyArn, KeyId};
+use crate::ids::{AccountId, ClusterId, KeyArn, KeyId};
 use crate::records::{Key, Lifecycle, MaterialId, Origin};
 
 /// The members that a symmetric key has.
@@ -25,6 +26,8 @@ pub(super) struct KeyMetadata {
     origin: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_key_store_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud_hsm_cluster_id: Option<ClusterId>,
     key_manager: &'static str,
     customer_master_key_spec: &'static str,
     key_spec: &'static str,
@@ -37,7 +40,9 @@ pub(super) struct KeyMetadata {
 
 impl KeyMetadata {
     /// What is shown of `key` while it is in `state`.
-    pub(super) fn of(key: &Key, state: KeyState) -> Self {
+    pub(super) fn of(call: &Call, key: &Key, state: KeyState) -> Self {
+        let store = key.custom_key_store.as_deref().and_then(|id| id.parse().ok());
+        let store = store.and_then(|id| call.state.custom_key_store(&key.realm, &id));
         let deletion_date = match key.lifecycle {
             Lifecycle::PendingDeletion { at, .. } => Some(at),
             Lifecycle::Enabled | Lifecycle::Disabled => None,
@@ -54,6 +59,7 @@ impl KeyMetadata {
             deletion_date,
             origin: key.origin.as_str(),
             custom_key_store_id: key.custom_key_store.as_ref().map(ToString::to_string),
+            cloud_hsm_cluster_id: store.map(|store| store.cluster.clone()),
             key_manager: "CUSTOMER",
             customer_master_key_spec: "SYMMETRIC_DEFAULT",
             key_spec: "SYMMETRIC_DEFAULT",

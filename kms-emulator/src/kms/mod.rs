@@ -21,12 +21,19 @@ mod aliases;
 mod call;
 mod cancel_key_deletion;
 mod ciphertext;
+mod connect_custom_key_store;
+mod connection;
 mod create_alias;
+mod create_custom_key_store;
 mod create_key;
 mod cryptography;
+mod custom_key_store;
 mod decrypt;
 mod delete_alias;
+mod delete_custom_key_store;
+mod describe_custom_key_stores;
 mod describe_key;
+mod disconnect_custom_key_store;
 mod enable_key;
 mod encrypt;
 mod encryption_context;
@@ -51,14 +58,17 @@ mod tag_resource;
 mod tags;
 mod untag_resource;
 mod update_alias;
+mod update_custom_key_store;
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::cloudhsm::ControlPlane;
 use crate::keystore::KeyStores;
 use crate::registry::Registry;
 
 pub(crate) use call::Call;
+pub(crate) use connection::resume_all;
 pub(crate) use operation::{Operation, Registration, register};
 pub(crate) use operations::{OPERATIONS, UNSUPPORTED};
 
@@ -66,5 +76,6 @@ pub(crate) use operations::{OPERATIONS, UNSUPPORTED};
 pub(crate) struct Kms {
     pub(crate) registry: Registry,
     pub(crate) key_stores: KeyStores,
+    pub(crate) cloudhsm: ControlPlane,
     pub(crate) clock: Arc<dyn Clock>,
 }

@@ -2,11 +2,16 @@
 //! is refused.
 
 use super::cancel_key_deletion::CancelKeyDeletion;
+use super::connect_custom_key_store::ConnectCustomKeyStore;
 use super::create_alias::CreateAlias;
+use super::create_custom_key_store::CreateCustomKeyStore;
 use super::create_key::CreateKey;
 use super::decrypt::Decrypt;
 use super::delete_alias::DeleteAlias;
+use super::delete_custom_key_store::DeleteCustomKeyStore;
+use super::describe_custom_key_stores::DescribeCustomKeyStores;
 use super::describe_key::DescribeKey;
+use super::disconnect_custom_key_store::DisconnectCustomKeyStore;
 use super::enable_key::{DisableKey, EnableKey};
 use super::encrypt::Encrypt;
 use super::generate_data_key::{GenerateDataKey, GenerateDataKeyWithoutPlaintext};
@@ -21,6 +26,7 @@ use super::schedule_key_deletion::ScheduleKeyDeletion;
 use super::tag_resource::TagResource;
 use super::untag_resource::UntagResource;
 use super::update_alias::UpdateAlias;
+use super::update_custom_key_store::UpdateCustomKeyStore;
 use super::{Registration, register};
 
 /// Longest body of a request that names things or carries at most 6 KiB and a context, in bytes.
@@ -31,12 +37,17 @@ const POLICY_BYTES: usize = 1024 * 1024;
 /// Every operation that is provided.
 pub(crate) static OPERATIONS: &[Registration] = &[
     register::<CancelKeyDeletion>(NAMES_BYTES),
+    register::<ConnectCustomKeyStore>(NAMES_BYTES),
     register::<CreateAlias>(NAMES_BYTES),
+    register::<CreateCustomKeyStore>(NAMES_BYTES),
     register::<CreateKey>(POLICY_BYTES),
     register::<Decrypt>(NAMES_BYTES),
     register::<DeleteAlias>(NAMES_BYTES),
+    register::<DeleteCustomKeyStore>(NAMES_BYTES),
+    register::<DescribeCustomKeyStores>(NAMES_BYTES),
     register::<DescribeKey>(NAMES_BYTES),
     register::<DisableKey>(NAMES_BYTES),
+    register::<DisconnectCustomKeyStore>(NAMES_BYTES),
     register::<EnableKey>(NAMES_BYTES),
     register::<Encrypt>(NAMES_BYTES),
     register::<GenerateDataKey>(NAMES_BYTES),
@@ -52,19 +63,15 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<TagResource>(NAMES_BYTES),
     register::<UntagResource>(NAMES_BYTES),
     register::<UpdateAlias>(NAMES_BYTES),
+    register::<UpdateCustomKeyStore>(NAMES_BYTES),
 ];
 
 /// Every other operation of the API model.
 pub(crate) static UNSUPPORTED: &[&str] = &[
-    "ConnectCustomKeyStore",
-    "CreateCustomKeyStore",
     "CreateGrant",
-    "DeleteCustomKeyStore",
     "DeleteImportedKeyMaterial",
     "DeriveSharedSecret",
-    "DescribeCustomKeyStores",
     "DisableKeyRotation",
-    "DisconnectCustomKeyStore",
     "EnableKeyRotation",
     "GenerateDataKeyPair",
     "GenerateDataKeyPairWithoutPlaintext",
@@ -83,7 +90,6 @@ pub(crate) static UNSUPPORTED: &[&str] = &[
     "RevokeGrant",
     "RotateKeyOnDemand",
     "Sign",
-    "UpdateCustomKeyStore",
     "UpdateKeyDescription",
     "UpdatePrimaryRegion",
     "Verify",

@@ -193,6 +193,39 @@ impl Members {
         }
     }
 
+    /// A structure that may be absent, read by `read`.
+    pub(crate) fn optional_structure<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&mut Members) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let Some(item) = self.take(name) else { return Ok(None) };
+        let prefix = format!("{}.", self.path(name));
+        self.nested(prefix, item, &read).map(Some)
+    }
+
+    /// A map of strings to lists of strings that may be absent; both are as long as `limits` allows.
+    pub(crate) fn optional_string_lists(
+        &mut self,
+        name: &str,
+        limits: &ListLimits,
+    ) -> Result<Option<BTreeMap<String, Vec<String>>>, Fault> {
+        let object = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Object(object)) => object,
+            Some(other) => return Err(mistyped(&other, "a Map")),
+        };
+        limits.check(&self.path(name), object.len(), &mut self.violations);
+        let mut lists = BTreeMap::new();
+        for (key, value) in object {
+            let Value::Array(items) = value else { return Err(mistyped(&value, "a List")) };
+            limits.check(&self.path(name), items.len(), &mut self.violations);
+            let strings: Result<_, Fault> = items.into_iter().map(into_string).collect();
+            lists.insert(key, strings?);
+        }
+        Ok(Some(lists))
+    }
+
     /// Whether a structure of that name is there at all; for those that are refused whatever they hold.
     pub(crate) fn holds_structure(&mut self, name: &str) -> Result<bool, Fault> {
         match self.take(name) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::auth::{self, Caller, Credentials, SignedRequest};
+use crate::clock::Clock;
 use crate::cloudhsm;
 use crate::kms::{self, Call, Kms, Registration};
 use crate::protocol::{Fault, FaultCode, Reply};
@@ -85,6 +86,16 @@ impl Dispatcher {
             unsupported.extend(names.iter().map(|name| ((service, *name), *name)));
         }
         Self { kms, credentials, provided, unsupported }
+    }
+
+    /// The time.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.kms.clock
+    }
+
+    /// Switches the HSMs of all clusters off.
+    pub(crate) async fn stop_hsms(&self) {
+        self.kms.cloudhsm.stop(&self.kms.registry.state()).await;
     }
 
     /// Finds what an `X-Amz-Target` names.

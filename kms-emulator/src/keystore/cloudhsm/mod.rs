@@ -1,0 +1,255 @@
+//! A CloudHSM cluster as a key store: a client of its HSMs, logged in as `kmsuser`.
+//!
+//! A key's material is found by its label, which is the key's ARN, on whatever HSM answers: each HSM
+//! of the cluster has a copy. Requests go round the HSMs that live; one that fails hands its request
+//! to the next. With none left the KMS cannot communicate with the cluster, and says so.
+
+mod login;
+mod node;
+mod pool;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use strongroom_hsm::{Client, HsmError, KeyHandle, Plaintext, Refusal};
+use zeroize::Zeroizing;
+
+use self::node::Node;
+use super::{KeyStore, KeyStoreError};
+use crate::ids::KeyArn;
+use crate::records::{Material, MaterialId};
+
+pub(crate) use login::{Connect, KMSUSER};
+pub(crate) use pool::Pool;
+
+/// Availability zones in which HSMs must live before a key is made.
+const ZONES_MIN: usize = 2;
+
+/// What an HSM is asked to do with a key.
+enum Work<'a> {
+    Seal { aad: &'a [u8], plaintext: &'a [u8] },
+    Open { aad: &'a [u8], sealed: &'a [u8] },
+}
+
+impl Work<'_> {
+    async fn run(&self, client: &Client, key: KeyHandle) -> Result<Zeroizing<Vec<u8>>, HsmError> {
+        match self {
+            Self::Seal { aad, plaintext } => {
+                let plaintext = Plaintext::new(plaintext)?;
+                client.seal(key, aad, plaintext).await.map(Zeroizing::new)
+            }
+            Self::Open { aad, sealed } => {
+                let opened = client.open(key, aad, sealed).await?;
+                Ok(Zeroizing::new(opened.expose().to_vec()))
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// Has the first HSM that can do some work with a key.
+    async fn work(
+        &self,
+        material: &Material,
+        work: Work<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+        let label = label(material)?;
+        let mut failure = Failure::default();
+        for is_last_round in [false, true] {
+            for node in self.in_turn() {
+                let Some(client) = node.session() else { continue };
+                match Self::work_on(&node, &client, label, &work).await {
+                    Ok(result) => return Ok(result),
+                    Err(error) => failure.note(&node, &client, error)?,
+                }
+            }
+            // Nobody answered who was known to live: see who else does, once.
+            if is_last_round || failure.is_final() {
+                break;
+            }
+            self.look_again().await;
+        }
+        Err(failure.into_error())
+    }
+
+    async fn work_on(
+        node: &Node,
+        client: &Client,
+        label: &str,
+        work: &Work<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, HsmError> {
+        let key = node.find_key(client, label).await?;
+        let done = work.run(client, key).await;
+        if let Err(HsmError::Refused(Refusal::KeyNotFound { .. })) = &done {
+            node.forget_key(label);
+        }
+        done
+    }
+}
+
+/// What went wrong on the HSMs that were tried.
+#[derive(Default)]
+struct Failure {
+    last: Option<String>,
+    is_key_missing: bool,
+    are_sessions_exhausted: bool,
+}
+
+impl Failure {
+    /// Takes note of an error after which another HSM may succeed; returns any other.
+    fn note(&mut self, node: &Node, client: &Client, error: HsmError) -> Result<(), KeyStoreError> {
+        if let HsmError::Refused(Refusal::NotAuthentic | Refusal::TooLong) = error {
+            return Err(KeyStoreError::NotAuthentic);
+        }
+        if !error.another_hsm_may_succeed() {
+            return Err(KeyStoreError::Hsm(error));
+        }
+        match &error {
+            HsmError::Refused(Refusal::KeyNotFound { .. }) => self.is_key_missing = true,
+            HsmError::Refused(Refusal::SessionsExhausted) => self.are_sessions_exhausted = true,
+            _ => node.drop_session(client),
+        }
+        tracing::debug!(hsm = %node.id, %error, "an HSM failed; another is tried");
+        self.last = Some(error.to_string());
+        Ok(())
+    }
+
+    /// Whether other HSMs would give no better answer.
+    fn is_final(&self) -> bool {
+        self.is_key_missing || self.are_sessions_exhausted
+    }
+
+    fn into_error(self) -> KeyStoreError {
+        if self.is_key_missing {
+            return KeyStoreError::MaterialMissing;
+        }
+        if self.are_sessions_exhausted {
+            return KeyStoreError::SessionsExhausted;
+        }
+        KeyStoreError::Unreachable(self.last.unwrap_or_else(|| "no HSM is logged in to".to_owned()))
+    }
+}
+
+#[async_trait]
+impl KeyStore for Pool {
+    /// Makes the key inside one HSM and has it copied to all others, encrypted for the cluster.
+    async fn create(&self, key: &KeyArn) -> Result<Material, KeyStoreError> {
+        self.look_again().await;
+        let members = self.members_in_zones(ZONES_MIN).ok_or(KeyStoreError::TooFewHsms)?;
+        let label = key.to_string();
+        let made = make_everywhere(&members, &label).await;
+        match made {
+            Ok(handle) => Ok(material(&label, handle)),
+            Err(error) => {
+                // What was made cannot be used without its copies.
+                let removed = delete_everywhere(&members, &label).await;
+                if let Err(error) = removed {
+                    tracing::warn!(%key, %error, "key material that no key names remains");
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn seal(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, KeyStoreError> {
+        let mut sealed = self.work(material, Work::Seal { aad, plaintext }).await?;
+        Ok(std::mem::take(&mut *sealed))
+    }
+
+    async fn open(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+        self.work(material, Work::Open { aad, sealed }).await
+    }
+
+    async fn random(&self, bytes: usize) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+        let bytes = u16::try_from(bytes).map_err(|_| HsmError::Refused(Refusal::TooLong))?;
+        let mut failure = Failure::default();
+        for is_last_round in [false, true] {
+            for node in self.in_turn() {
+                let Some(client) = node.session() else { continue };
+                match client.random(bytes).await {
+                    Ok(drawn) => return Ok(Zeroizing::new(drawn.expose().to_vec())),
+                    Err(error) => failure.note(&node, &client, error)?,
+                }
+            }
+            if !is_last_round {
+                self.look_again().await;
+            }
+        }
+        Err(failure.into_error())
+    }
+
+    async fn delete(&self, material: &Material) -> Result<(), KeyStoreError> {
+        let label = label(material)?;
+        self.look_again().await;
+        let members = self.members();
+        delete_everywhere(&members, label).await?;
+        match self.absent() {
+            0 => Ok(()),
+            absent => Err(KeyStoreError::Unreachable(format!(
+                "{absent} HSMs of the cluster do not answer and may keep their copy"
+            ))),
+        }
+    }
+
+    fn is_available(&self) -> bool {
+        // By the guide a key stays `Enabled` while its store is connected, even if no HSM answers.
+        true
+    }
+}
+
+/// An HSM and a session of it.
+type Member = (Arc<Node>, Client);
+
+async fn make_everywhere(members: &[Member], label: &str) -> Result<KeyHandle, HsmError> {
+    let Some(((_, maker), others)) = members.split_first() else {
+        return Err(HsmError::Refused(Refusal::NotLoggedIn));
+    };
+    let handle = maker.generate_key(label).await?;
+    let masked = maker.extract_masked(handle).await?;
+    for (_, client) in others {
+        client.insert_masked(masked.clone()).await?;
+    }
+    Ok(handle)
+}
+
+async fn delete_everywhere(members: &[Member], label: &str) -> Result<(), HsmError> {
+    let mut outcome = Ok(());
+    for (node, client) in members {
+        node.forget_key(label);
+        let deleted = async {
+            for handle in client.find_keys(label).await? {
+                client.delete_key(handle).await?;
+            }
+            Ok(())
+        };
+        outcome = outcome.and(deleted.await);
+    }
+    outcome
+}
+
+/// The reference is the label; the id tells this material from any other.
+fn material(label: &str, handle: KeyHandle) -> Material {
+    let mut input = label.as_bytes().to_vec();
+    input.extend_from_slice(&handle.0.to_be_bytes());
+    let digest = digest::digest(&digest::SHA256, &input);
+    let mut id = [0; 32];
+    for (to, from) in id.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    Material { id: MaterialId(id), reference: label.as_bytes().into() }
+}
+
+fn label(material: &Material) -> Result<&str, KeyStoreError> {
+    std::str::from_utf8(&material.reference).map_err(|_| KeyStoreError::MaterialMissing)
+}
