@@ -15,6 +15,8 @@ import time
 import boto3
 
 WAIT_SECONDS_MAX = 60
+# Of the private subnets that strongroom-kms has in every Region, those of the first two zones.
+SUBNETS = ["subnet-0000000a", "subnet-0000000b"]
 KMSUSER_PASSWORD = "kmsPswd2026"
 OFFICER_PASSWORD = "coPswd2026"
 
@@ -25,7 +27,7 @@ def main(endpoint, program, folder):
     owner = Owner(pathlib.Path(folder))
     tool = Tool(program, pathlib.Path(folder), owner)
 
-    cluster = hsm.create_cluster(HsmType="hsm1.medium", SubnetIds=subnets(hsm))["Cluster"]
+    cluster = hsm.create_cluster(HsmType="hsm1.medium", SubnetIds=SUBNETS)["Cluster"]
     cluster_id = cluster["ClusterId"]
     zones = sorted(cluster["SubnetMapping"])
     hsm.create_hsm(ClusterId=cluster_id, AvailabilityZone=zones[0])
@@ -105,10 +107,6 @@ class Tool:
 
     def run(self, *lines):
         run([self.program, "mgmt", "--config", self.config], input="\n".join([*lines, "quit", ""]))
-
-
-def subnets(hsm):
-    return json.loads(hsm.meta.endpoint_url and "[]")
 
 
 def described(hsm, cluster_id):
