@@ -58,7 +58,6 @@ pub(crate) trait KeyStore: Send + Sync {
 
 /// Why a key store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[expect(dead_code, reason = "custom key stores are the first that can be away")]
 pub(crate) enum KeyStoreError {
     /// Ciphertext, authenticated data and material do not belong together.
     #[error("the ciphertext is not authentic")]
