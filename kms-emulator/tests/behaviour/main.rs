@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod authentication;
+mod clusters;
 mod cryptography;
+mod custom_key_stores;
 mod durability;
 mod harness;
+mod hsm_processes;
 mod life_cycle;
 mod limits;
+mod marker;
 mod policies;
 mod python;
 mod services;
 mod signer;
 mod state_table;
+mod story;
 mod validation;
