@@ -86,9 +86,7 @@ impl LocalCache {
 
     /// Over the name too: one object's file cannot stand in for another's.
     fn hash(&self, id: &ObjectId, plain: &[u8]) -> ChunkId {
-        let inner = self.hasher.id(plain);
-        let bound = [b"cached object".as_slice(), id.as_bytes(), inner.as_bytes()].concat();
-        self.hasher.id(&bound)
+        self.hasher.local(id, plain)
     }
 }
 

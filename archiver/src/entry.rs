@@ -191,8 +191,28 @@ impl std::fmt::Debug for EntryPath {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// An empty file at `path`, for tests that care about little of it.
+    pub(crate) fn empty_file(path: &str) -> Entry {
+        let time = Timestamp::default();
+        Entry {
+            path: EntryPath::from_bytes(path.into()).unwrap(),
+            kind: EntryKind::File { size: 0 },
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            user: None,
+            group: None,
+            modified: time,
+            changed: time,
+            born: None,
+            inode: InodeId { device: 0, inode: 0 },
+            links: 1,
+            xattrs: vec![],
+        }
+    }
 
     fn path(text: &str) -> EntryPath {
         EntryPath::from_bytes(text.as_bytes().to_vec()).unwrap()

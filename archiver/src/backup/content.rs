@@ -14,7 +14,7 @@ use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, Result};
 use crate::id::ChunkId;
 use crate::pack::ChunkAt;
-use crate::snapshot::Piece;
+use crate::snapshot::{PIECES_MAX, Piece};
 use crate::source::{Source, SourceFile, Trouble};
 
 /// Files below this are not asked for holes: a hole smaller than a chunk saves nothing.
@@ -114,7 +114,8 @@ fn chunk_small(
     gathering: &mut Gathering,
     content: &mut Vec<Placed>,
 ) -> Result<(), ReadError> {
-    let average = u64::from(engine.location.chunker().parameters().bytes_average);
+    let chunker = engine.location.chunkers().for_size(reading.size);
+    let average = u64::from(chunker.parameters().bytes_average);
     let length = extent.end - extent.start;
     if length <= average {
         let start = gathering.tail().len();
@@ -129,7 +130,7 @@ fn chunk_small(
     let mut rest = whole.as_slice();
     let mut offset = extent.start;
     while !rest.is_empty() {
-        let (chunk, after) = rest.split_at(engine.location.chunker().cut(rest));
+        let (chunk, after) = rest.split_at(chunker.cut(rest));
         let start = gathering.tail().len();
         gathering.tail().extend_from_slice(chunk);
         content.push(place(engine, gathering, offset, start)?);
@@ -174,7 +175,7 @@ fn cut_large(
     extent: Range<u64>,
     groups: &mut Groups<'_>,
 ) -> Result<(), ReadError> {
-    let chunker = engine.location.chunker();
+    let chunker = engine.location.chunkers().for_size(reading.size);
     let chunk_max = chunker.parameters().bytes_max as usize;
     let mut window: Vec<u8> = Vec::new();
     let mut start = extent.start;
@@ -353,6 +354,12 @@ fn finish(
         Err(ReadError::File(action, error)) => {
             let path = entry.path.as_bytes().to_vec();
             engine.control.observer.trouble(&Trouble { path, action, error });
+            Outcome::Unreadable
+        }
+        Ok(_) if content.len() > PIECES_MAX => {
+            let error = io::Error::new(io::ErrorKind::FileTooLarge, "it has too many parts");
+            let path = entry.path.as_bytes().to_vec();
+            engine.control.observer.trouble(&Trouble { path, action: "archive", error });
             Outcome::Unreadable
         }
         Ok(Ended { size, changed }) => {

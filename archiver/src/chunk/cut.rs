@@ -23,6 +23,19 @@ pub struct ChunkerParameters {
 /// someone who can choose what is archived (eprint 2025/532).
 pub struct ChunkerKey(Box<Zeroizing<[u8; 32]>>);
 
+/// Files longer than this are cut into longer chunks, so that their lists stay short.
+pub const LONG_FILE_BYTES: u64 = 32 << 30;
+
+/// How long files are cut.
+const LONG_FILE: ChunkerParameters =
+    ChunkerParameters { bytes_min: 1 << 20, bytes_average: 4 << 20, bytes_max: 16 << 20 };
+
+/// The two ways in which a location cuts its files.
+pub struct Chunkers {
+    usual: Chunker,
+    long: Chunker,
+}
+
 /// Cuts files into chunks.
 pub struct Chunker {
     parameters: ChunkerParameters,
@@ -66,6 +79,20 @@ impl ChunkerKey {
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl Chunkers {
+    /// The chunkers with the table that `key` makes; `None` for parameters that are not valid.
+    #[must_use]
+    pub fn new(key: &ChunkerKey, parameters: ChunkerParameters) -> Option<Self> {
+        Some(Self { usual: Chunker::new(key, parameters)?, long: Chunker::new(key, LONG_FILE)? })
+    }
+
+    /// The chunker for a file of `size` bytes.
+    #[must_use]
+    pub fn for_size(&self, size: u64) -> &Chunker {
+        if size > LONG_FILE_BYTES { &self.long } else { &self.usual }
     }
 }
 
@@ -169,6 +196,16 @@ mod tests {
         let (before, after) = (cuts(&chunker(1), &data), cuts(&chunker(1), &changed));
         let common = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b);
         assert!(common.count() + 10 > before.len(), "{before:?}\n{after:?}");
+    }
+
+    #[test]
+    fn files_get_longer_chunks_from_one_byte_above_the_limit_on() {
+        let chunkers =
+            Chunkers::new(&ChunkerKey::new(Box::new([0; 32].into())), ChunkerParameters::default())
+                .unwrap();
+        let average = |size| chunkers.for_size(size).parameters().bytes_average;
+        assert_eq!(average(LONG_FILE_BYTES), 256 << 10);
+        assert_eq!(average(LONG_FILE_BYTES + 1), 4 << 20);
     }
 
     #[test]

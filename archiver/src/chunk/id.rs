@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::id::ChunkId;
+use crate::id::{ChunkId, ObjectId};
 
 /// The location's secret key for chunk ids, 32 bytes.
 ///
@@ -13,6 +13,8 @@ pub struct IdKey(Box<Zeroizing<[u8; 32]>>);
 /// Computes the ids of one location.
 pub struct ChunkHasher {
     key: IdKey,
+    /// For what is kept outside of the store: no chunk that anybody archives has such a hash.
+    local: Box<Zeroizing<[u8; 32]>>,
 }
 
 impl IdKey {
@@ -33,7 +35,15 @@ impl ChunkHasher {
     /// A hasher under `key`.
     #[must_use]
     pub fn new(key: IdKey) -> Self {
-        Self { key }
+        let local = blake3::derive_key("strongroom local cache 1", key.expose());
+        Self { key, local: Box::new(Zeroizing::new(local)) }
+    }
+
+    /// The hash that vouches for a locally kept copy of object `id`.
+    pub(crate) fn local(&self, id: &ObjectId, plain: &[u8]) -> ChunkId {
+        let mut hasher = blake3::Hasher::new_keyed(&self.local);
+        hasher.update(id.as_bytes()).update(plain);
+        ChunkId::from_bytes(*hasher.finalize().as_bytes())
     }
 
     /// The id of a chunk with these bytes.

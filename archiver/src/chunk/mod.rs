@@ -3,5 +3,5 @@
 mod cut;
 mod id;
 
-pub use self::cut::{Chunker, ChunkerKey, ChunkerParameters};
+pub use self::cut::{Chunker, ChunkerKey, ChunkerParameters, Chunkers, LONG_FILE_BYTES};
 pub use self::id::{ChunkHasher, IdKey};

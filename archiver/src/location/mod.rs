@@ -15,7 +15,7 @@ use self::format::FORMAT_BYTES_MAX;
 pub use self::format::{FORMAT_VERSION, Features, Format};
 use self::secrets::Secrets;
 use crate::cache::LocalCache;
-use crate::chunk::{ChunkHasher, Chunker, ChunkerParameters};
+use crate::chunk::{ChunkHasher, ChunkerParameters, Chunkers};
 use crate::codec::Reader;
 use crate::envelope::{Envelope, claimed_location};
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ pub struct Location {
     envelope: Arc<Envelope>,
     format: Format,
     hasher: Arc<ChunkHasher>,
-    chunker: Arc<Chunker>,
+    chunkers: Arc<Chunkers>,
     codec: Arc<Codec>,
     caches: Option<Caches>,
 }
@@ -142,7 +142,7 @@ impl Location {
     ) -> Result<Self> {
         let damaged = |what| Error::Damaged { object: ObjectName::Format, what };
         let format = Format::parse(format).ok_or(damaged("it is not readable"))?;
-        let chunker = Chunker::new(&secrets.chunker_key, format.chunker)
+        let chunkers = Chunkers::new(&secrets.chunker_key, format.chunker)
             .ok_or(damaged("its chunker parameters are not possible"))?;
         let hasher = Arc::new(ChunkHasher::new(secrets.id_key));
         let caches = match &options.cache {
@@ -153,7 +153,7 @@ impl Location {
             store,
             envelope: Arc::new(envelope),
             codec: Arc::new(Codec::new(format.zstd_level)),
-            chunker: Arc::new(chunker),
+            chunkers: Arc::new(chunkers),
             format,
             hasher,
             caches,
@@ -188,8 +188,8 @@ impl Location {
         &self.hasher
     }
 
-    pub(crate) fn chunker(&self) -> &Arc<Chunker> {
-        &self.chunker
+    pub(crate) fn chunkers(&self) -> &Arc<Chunkers> {
+        &self.chunkers
     }
 
     pub(crate) fn codec(&self) -> &Arc<Codec> {

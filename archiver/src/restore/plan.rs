@@ -193,28 +193,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::Timestamp;
+    use crate::entry::tests::empty_file;
     use crate::id::ChunkId;
     use crate::pack::ChunkAt;
 
     fn output() -> Arc<Output> {
-        let time = Timestamp::default();
-        let entry = Entry {
-            path: EntryPath::root(),
-            kind: EntryKind::File { size: 0 },
-            mode: 0,
-            uid: 0,
-            gid: 0,
-            user: None,
-            group: None,
-            modified: time,
-            changed: time,
-            born: None,
-            inode: InodeId { device: 0, inode: 0 },
-            links: 1,
-            xattrs: vec![],
-        };
-        Arc::new(Output::new(entry, 1))
+        Arc::new(Output::new(empty_file("file"), 1))
     }
 
     proptest! {

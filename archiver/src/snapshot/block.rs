@@ -23,9 +23,12 @@ use crate::entry::{Entry, EntryKind, EntryPath, InodeId, Timestamp};
 use crate::id::{ChunkId, ObjectId};
 use crate::pack::{ChunkAt, ChunkRef, SegmentAt};
 
-/// Most bytes that a serialised block may have; a file's chunk list is part of its entry, so this
-/// allows about 350,000 chunks in one file: 87 GiB at the default average.
+/// Most bytes that a serialised block may have: an entry with the most pieces must fit.
 pub const BLOCK_BYTES_MAX: usize = 16 << 20;
+
+/// Most chunks that one file may have: 1 TB at the average of long files. An entry of that many
+/// takes about 14 MB.
+pub const PIECES_MAX: usize = 250_000;
 
 const LEAF: u8 = b'L';
 const INNER: u8 = b'N';
@@ -576,6 +579,30 @@ pub(crate) mod tests {
             bytes[0] = INNER;
             let _ = read_inner(&bytes);
         }
+    }
+
+    #[test]
+    fn a_file_of_the_most_pieces_fits_a_block() {
+        let pieces = (0..PIECES_MAX as u64).map(|n| {
+            // Each in a segment of its own, far apart: the longest that entries get.
+            let pack = ObjectId::from_bytes([(n >> 11) as u8; 16]);
+            let len = 4 << 20;
+            let offset = (n & 0x7ff) << 22 | 1;
+            let segment = SegmentAt { pack, offset, stored_len: len + 9, plain_len: len };
+            let id = ChunkId::from_bytes([n as u8; 32]);
+            Piece {
+                start: n << 22,
+                chunk: ChunkRef { id, at: ChunkAt { segment, offset: 0, len } },
+            }
+        });
+        let mut node =
+            Node { entry: crate::entry::tests::empty_file("long"), content: pieces.collect() };
+        node.entry.kind = EntryKind::File { size: (PIECES_MAX as u64) << 22 };
+        let mut leaf = LeafBuilder::default();
+        leaf.push(&node);
+        let block = leaf.finish();
+        assert!(block.len() <= BLOCK_BYTES_MAX, "{}", block.len());
+        assert_eq!(read_leaf(&block).unwrap(), [node]);
     }
 
     #[test]

@@ -142,7 +142,7 @@ mod tests {
 
     use super::super::tree::{BlockSink, TreeWriter};
     use super::*;
-    use crate::entry::{Entry, EntryKind, InodeId, Timestamp};
+    use crate::entry::tests::empty_file;
     use crate::id::{ChunkId, ObjectId};
     use crate::pack::{ChunkAt, SegmentAt};
 
@@ -184,23 +184,7 @@ mod tests {
     }
 
     fn node(path: &str) -> Node {
-        let time = Timestamp::default();
-        let entry = Entry {
-            path: EntryPath::from_bytes(path.as_bytes().to_vec()).unwrap(),
-            kind: EntryKind::Fifo,
-            mode: 0,
-            uid: 0,
-            gid: 0,
-            user: None,
-            group: None,
-            modified: time,
-            changed: time,
-            born: None,
-            inode: InodeId { device: 0, inode: 0 },
-            links: 1,
-            xattrs: vec![],
-        };
-        Node { entry, content: vec![] }
+        Node { entry: empty_file(path), content: vec![] }
     }
 
     fn write(memory: &mut Memory, paths: &[String]) -> Option<super::super::tree::Root> {

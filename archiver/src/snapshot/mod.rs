@@ -10,7 +10,7 @@ mod commit;
 mod cursor;
 mod tree;
 
-pub use self::block::{BLOCK_BYTES_MAX, Child, LeafBuilder, Node, Piece};
+pub use self::block::{BLOCK_BYTES_MAX, Child, LeafBuilder, Node, PIECES_MAX, Piece};
 pub use self::commit::{
     SNAPSHOT_BYTES_MAX, Snapshot, SnapshotCommit, Statistics, TreeRoot, UnixTime, list, load,
     load_all,

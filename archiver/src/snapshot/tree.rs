@@ -120,7 +120,7 @@ impl<S: BlockSink> TreeWriter<S> {
     }
 
     fn emit(&mut self, level: usize, block: Vec<u8>, last: EntryPath, entries: u64) -> Result<()> {
-        debug_assert!(block.len() <= BLOCK_BYTES_MAX, "an entry has too many chunks");
+        debug_assert!(block.len() <= BLOCK_BYTES_MAX, "entries of too many chunks are left out");
         self.level(level).awaiting.push_back((last, entries));
         let placed = self.sink.block(level, block)?;
         self.place(level, placed)
