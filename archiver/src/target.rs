@@ -1,6 +1,6 @@
 //! What the engine restores to: a tree below one root that no entry can leave.
 //!
-//! The engine creates every directory in [`EntryPath`](crate::entry::EntryPath) order, then
+//! The engine creates every directory in [`EntryPath`] order, then
 //! files and other objects from several threads in any order, hard links when the name they
 //! link to is complete, and finishes directories last and deepest first, so that neither their
 //! times nor their permissions are in the way of their children. What to do about a name that

@@ -1,8 +1,8 @@
 //! Local trees as a [`Source`]: listed and examined by several threads, handed out in order.
 //!
-//! A part of a walk is one directory, or [`NAMES_PER_PART`] names of a large one: its names are
+//! A part of a walk is one directory, or `NAMES_PER_PART` names of a large one: its names are
 //! read and sorted, each name is examined relative to the open directory, and the directories
-//! among them become parts of their own behind it (see [`Frontier`]). A directory is opened when
+//! among them become parts of their own behind it (see `frontier`). A directory is opened when
 //! its turn comes, from the root, so the number of open directories does not grow with the tree.
 
 use std::io;
