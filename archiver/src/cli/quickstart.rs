@@ -15,12 +15,12 @@ use strongroom::fs::exclude::Patterns;
 use strongroom::fs::restore::{LocalTarget, RestoreOptions as TargetOptions};
 use strongroom::fs::walk::{LocalTree, WalkOptions};
 use strongroom::location::{CreateOptions, Location};
-use strongroom::quickstart::embedded_kms::EmbeddedKms;
+use strongroom::quickstart::embedded_kms::{ALIAS, EmbeddedKms};
 use strongroom::restore::{RestoreOptions, Restored, restore};
 use strongroom::snapshot::Snapshot;
 use strongroom::store::connect::{StoreOptions, connect};
 
-use super::connect::materials;
+use super::connect::{describe_key, materials};
 use super::exit::Failure;
 use super::output::{Output, bytes_text, count_text, printable};
 use super::report::{Report, seconds, speed};
@@ -93,11 +93,15 @@ impl Quickstart<'_> {
         self.check(&location).await?;
         let (restored, restore_took) = self.restore(&location, &first).await?;
         let compared = self.compare()?;
-        self.say_how_to_go_on(&kms)?;
+        self.say_how_to_go_on()?;
+        let (key_arn, custom_key_store) =
+            (kms.key_arn().to_owned(), kms.custom_key_store_id().to_owned());
         kms.shutdown().await;
         self.report.finish();
         if self.output.is_json() {
             self.output.json_line(&self.output.document(json!({
+                "key": key_arn,
+                "custom_key_store": custom_key_store,
                 "source": self.source.to_string_lossy(),
                 "archive": figures(&first, first_took),
                 "archive_again": figures(&second, second_took),
@@ -110,7 +114,7 @@ impl Quickstart<'_> {
     }
 
     async fn start_kms(&mut self) -> Result<EmbeddedKms, Failure> {
-        self.begin("Start a KMS with simulated HSMs, and make a key")?;
+        self.begin("Start a KMS, and make a key in two simulated HSMs")?;
         let mut lines = Vec::new();
         let mut narrate = |line: &str| lines.push(line.to_owned());
         let kms = EmbeddedKms::start(&self.folder.join("kms"), &mut narrate).await?;
@@ -123,9 +127,17 @@ impl Quickstart<'_> {
         let url = format!("file://{}", self.folder.join("location").display());
         let options = StoreOptions { create_folder: true, ..StoreOptions::default() };
         let store = connect(&url, &options)?;
-        let materials = materials(&client(kms), &kms.key().arn)?;
+        let client = client(kms);
+        let materials = materials(&client, kms.key_arn())?;
         let location = Location::create(store, materials, &CreateOptions::default()).await?;
         self.say(&format!("{url}, id {}", location.id()))?;
+        let key = describe_key(&client, kms.key_arn()).await?;
+        self.say(&format!(
+            "data keys come from {}, origin {} in {}",
+            key.arn,
+            key.origin.unwrap_or_default(),
+            kms.custom_key_store_id(),
+        ))?;
         Ok(Arc::new(location))
     }
 
@@ -243,15 +255,12 @@ impl Quickstart<'_> {
         self.folder.join("restored")
     }
 
-    fn say_how_to_go_on(&mut self, kms: &EmbeddedKms) -> Result<(), Failure> {
+    fn say_how_to_go_on(&mut self) -> Result<(), Failure> {
         self.begin("Go on with a bucket, and a KMS that stays")?;
         self.say(
             "strongroom-kms serve --listen 127.0.0.1:4566 --data-dir ~/kms   # or AWS KMS itself",
         )?;
-        self.say(&format!(
-            "strongroom location create offsite s3://BUCKET/PREFIX --key {}",
-            kms.key().alias
-        ))?;
+        self.say(&format!("strongroom location create offsite s3://BUCKET/PREFIX --key {ALIAS}"))?;
         self.say("    with --endpoint http://HOST:9000 for MinIO and others, --kms-endpoint for a KMS of your own")?;
         self.say(
             "strongroom archive ~ && strongroom snapshots && strongroom restore latest /tmp/back",

@@ -2,29 +2,19 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
-use strongroom_kms::{CallError, DataDir, Emulator, EmulatorConfig};
+use strongroom_kms::story::{Plot, StoryError, play};
+use strongroom_kms::{DataDir, Emulator, EmulatorConfig};
 
 /// What the key is called, beside its ARN.
 pub const ALIAS: &str = "alias/strongroom-quickstart";
 
-/// A KMS on a free loopback port, with a key made for archives.
+/// A KMS on a free loopback port, with a custom key store on two simulated HSMs and a key in it.
 ///
 /// Dropping it stops it; its state lies in the folder that it was started with.
 pub struct EmbeddedKms {
     emulator: Emulator,
-    key: Key,
-}
-
-/// The key that the story ends with.
-#[derive(Clone, Debug)]
-pub struct Key {
-    /// Its ARN.
-    pub arn: String,
-    /// Its alias.
-    pub alias: String,
-    /// Where its material is, in words.
-    pub origin: String,
+    key_arn: String,
+    custom_key_store_id: String,
 }
 
 /// Why the KMS could not be set up.
@@ -37,26 +27,15 @@ pub enum EmbeddedKmsError {
     /// The names of account and Region that it starts with are not accepted.
     #[error("the embedded KMS is set up wrongly: {0}")]
     Config(#[from] strongroom_kms::ids::MalformedId),
-    /// A step of the story was refused.
-    #[error("the embedded KMS refused {operation}: {source}")]
-    Step {
-        /// The operation.
-        operation: String,
-        /// What it answered.
-        source: CallError,
-    },
-    /// An answer without what it must have.
-    #[error("the embedded KMS answered {operation} without {member}")]
-    Incomplete {
-        /// The operation.
-        operation: String,
-        /// The member that is missing.
-        member: &'static str,
-    },
+    /// A step on the way to the key failed.
+    #[error("the embedded KMS has no key: {0}")]
+    Story(#[from] StoryError),
 }
 
 impl EmbeddedKms {
-    /// Starts the KMS with its state in `data_dir` and makes a key; `narrate` is told each step.
+    /// Starts the KMS with its state in `data_dir`, and plays the whole way to a key in HSMs: a
+    /// cluster of two in two zones, initialised by an own authority, activated, a `kmsuser`, a custom
+    /// key store, connected, a key with an alias. `narrate` is told each step when it is done.
     ///
     /// # Errors
     /// [`EmbeddedKmsError`], naming the step.
@@ -67,8 +46,14 @@ impl EmbeddedKms {
         let config = EmulatorConfig::loopback(DataDir::Persistent(data_dir.to_owned()))?;
         let emulator = Emulator::start(config).await?;
         narrate(&format!("the KMS listens at {}", emulator.endpoint()));
-        let key = make_key(&emulator, narrate).await?;
-        Ok(Self { emulator, key })
+        let plot = Plot {
+            key_store_name: "quickstart".to_owned(),
+            alias: ALIAS.to_owned(),
+            description: "archives of the quickstart".to_owned(),
+        };
+        let ending = play(&emulator, &plot, &mut |step| narrate(&step.to_string())).await?;
+        let (key_arn, custom_key_store_id) = (ending.key_arn, ending.custom_key_store_id);
+        Ok(Self { emulator, key_arn, custom_key_store_id })
     }
 
     /// The endpoint for KMS clients.
@@ -90,40 +75,20 @@ impl EmbeddedKms {
         (root.access_key_id, root.secret_access_key)
     }
 
-    /// The key.
+    /// The ARN of the key.
     #[must_use]
-    pub fn key(&self) -> &Key {
-        &self.key
+    pub fn key_arn(&self) -> &str {
+        &self.key_arn
+    }
+
+    /// The id of the custom key store that holds the key.
+    #[must_use]
+    pub fn custom_key_store_id(&self) -> &str {
+        &self.custom_key_store_id
     }
 
     /// Ends the server, waiting for what it is doing.
     pub async fn shutdown(self) {
         self.emulator.shutdown().await;
     }
-}
-
-async fn make_key(
-    emulator: &Emulator,
-    narrate: &mut (dyn FnMut(&str) + Send),
-) -> Result<Key, EmbeddedKmsError> {
-    let input = json!({ "Description": "archives of the quickstart" });
-    let made = call(emulator, "TrentService.CreateKey", &input).await?;
-    let metadata = |name: &'static str| {
-        let value = made.pointer(&format!("/KeyMetadata/{name}")).and_then(Value::as_str);
-        let operation = "CreateKey".to_owned();
-        value.map(ToOwned::to_owned).ok_or(EmbeddedKmsError::Incomplete { operation, member: name })
-    };
-    let (arn, origin) = (metadata("Arn")?, metadata("Origin")?);
-    narrate(&format!("CreateKey: {arn}, origin {origin}"));
-    let input = json!({ "AliasName": ALIAS, "TargetKeyId": arn });
-    call(emulator, "TrentService.CreateAlias", &input).await?;
-    narrate(&format!("CreateAlias: {ALIAS}"));
-    Ok(Key { arn, alias: ALIAS.to_owned(), origin })
-}
-
-async fn call(emulator: &Emulator, target: &str, input: &Value) -> Result<Value, EmbeddedKmsError> {
-    emulator.call(target, input).await.map_err(|source| {
-        let operation = target.rsplit('.').next().unwrap_or(target).to_owned();
-        EmbeddedKmsError::Step { operation, source }
-    })
 }
