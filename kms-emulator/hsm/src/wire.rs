@@ -9,7 +9,7 @@ use crate::error::{HsmError, Refusal};
 use crate::key::{Attribute, AttributeValue, KeyHandle, KeyInfo, Label, Possession};
 use crate::limits::{
     AAD_BYTES_MAX, CLUSTER_MEMBERS_MAX, KEYS_MAX, MASKED_BYTES_MAX, MESSAGE_BYTES_MAX,
-    RANDOM_BYTES_MAX, SIGNATURE_BYTES_MAX, TEXT_BYTES_MAX,
+    SIGNATURE_BYTES_MAX, TEXT_BYTES_MAX,
 };
 use crate::secret::{Password, Plaintext, SecretBuffer};
 use crate::user::{Role, SecondFactorKey, UserId, UserList, UserName};
@@ -25,9 +25,6 @@ pub type MaskedObject = Blob<MASKED_BYTES_MAX>;
 
 /// Signature by a user's second-factor key over the session's challenge.
 pub type Signature = Blob<SIGNATURE_BYTES_MAX>;
-
-/// Public random bytes.
-pub type RandomBytes = Blob<RANDOM_BYTES_MAX>;
 
 /// A short text.
 pub type ShortText = Text<TEXT_BYTES_MAX>;
