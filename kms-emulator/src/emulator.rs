@@ -170,7 +170,7 @@ impl Emulator {
         })
     }
 
-    /// The URL to give to clients, for example `http://127.0.0.1:4566`.
+    /// The URL to give to clients, for example `http://127.0.0.1:4599`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)

@@ -21,7 +21,7 @@ pub(super) enum Command {
 Examples:
   strongroom location create offsite s3://backups/laptop --key alias/backup
   strongroom location create lab s3://backups --endpoint http://127.0.0.1:9000 \\
-      --key alias/backup --kms-endpoint http://127.0.0.1:4566
+      --key alias/backup --kms-endpoint http://127.0.0.1:4599
   strongroom location create usb file:///media/usb/archive --key alias/backup")]
     Create(CreateArguments),
     /// Make a location that exists already known here.

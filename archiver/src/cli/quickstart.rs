@@ -258,7 +258,7 @@ impl Quickstart<'_> {
     fn say_how_to_go_on(&mut self) -> Result<(), Failure> {
         self.begin("Go on with a bucket, and a KMS that stays")?;
         self.say(
-            "strongroom-kms serve --listen 127.0.0.1:4566 --data-dir ~/kms   # or AWS KMS itself",
+            "strongroom-kms serve --listen 127.0.0.1:4599 --data-dir ~/kms   # or AWS KMS itself",
         )?;
         self.say(&format!("strongroom location create offsite s3://BUCKET/PREFIX --key {ALIAS}"))?;
         self.say("    with --endpoint http://HOST:9000 for MinIO and others, --kms-endpoint for a KMS of your own")?;
