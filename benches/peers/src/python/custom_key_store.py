@@ -25,7 +25,7 @@ def main(endpoint, program, folder):
     hsm = boto3.client("cloudhsmv2", endpoint_url=endpoint)
     kms = boto3.client("kms", endpoint_url=endpoint)
     owner = Owner(pathlib.Path(folder))
-    tool = Tool(program, pathlib.Path(folder), owner)
+    tool = Tool(program, pathlib.Path(folder))
 
     cluster = hsm.create_cluster(HsmType="hsm1.medium", SubnetIds=SUBNETS)["Cluster"]
     cluster_id = cluster["ClusterId"]
@@ -99,14 +99,15 @@ class Owner:
 class Tool:
     """The management tool at the HSMs, driven from a pipe."""
 
-    def __init__(self, program, folder, owner):
-        self.program, self.config, self.owner = program, folder / "mgmt.json", owner
+    def __init__(self, program, folder):
+        # The tool looks for the owner's certificate beside its configuration.
+        self.program, self.config = program, folder / "cloudhsm_mgmt_util.cfg"
 
     def configure(self, hsms):
-        run([self.program, "configure", "--config", self.config, "--ca", self.owner.certificate, "-a", *hsms])
+        run([self.program, "configure", self.config, "-a", *hsms])
 
     def run(self, *lines):
-        run([self.program, "mgmt", "--config", self.config], input="\n".join([*lines, "quit", ""]))
+        run([self.program, "mgmt", self.config], input="\n".join([*lines, "quit", ""]))
 
 
 def described(hsm, cluster_id):
