@@ -173,7 +173,7 @@ pub enum StoryError {
         /// What it was asked.
         action: &'static str,
         /// What it said.
-        source: HsmError,
+        source: Box<HsmError>,
     },
     /// The authority could not be made, or could not sign.
     #[error("customerCA cannot sign: {0}")]
@@ -392,7 +392,7 @@ impl Stage<'_> {
 impl StoryHsm {
     fn failed(&self, action: &'static str) -> impl FnOnce(HsmError) -> StoryError {
         let address = self.address.to_string();
-        move |source| StoryError::Hsm { address, action, source }
+        move |source| StoryError::Hsm { address, action, source: Box::new(source) }
     }
 }
 

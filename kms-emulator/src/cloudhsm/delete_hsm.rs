@@ -69,16 +69,13 @@ impl Operation for DeleteHsm {
 
 /// The one HSM that a request names, by id, interface or address.
 fn named<'a>(cluster: &'a Cluster, input: &Input) -> Result<&'a Hsm, Fault> {
-    let (name, matches): (&str, Box<dyn Fn(&Hsm) -> bool + '_>) =
-        match (&input.hsm_id, &input.interface, &input.address) {
-            (Some(id), None, None) => (id, Box::new(move |hsm| hsm.id.as_str() == id)),
-            (None, Some(id), None) => (id, Box::new(move |hsm| hsm.interface.as_str() == id)),
-            (None, None, Some(ip)) => (ip, Box::new(move |hsm| hsm.address.to_string() == *ip)),
-            _ => {
-                return Err(invalid_request("Give exactly one of HsmId, EniId and EniIp."));
-            }
-        };
-    let found = cluster.hsms.values().find(|hsm| matches(hsm));
+    let mut hsms = cluster.hsms.values();
+    let (name, found) = match (&input.hsm_id, &input.interface, &input.address) {
+        (Some(id), None, None) => (id, hsms.find(|hsm| hsm.id.as_str() == id)),
+        (None, Some(id), None) => (id, hsms.find(|hsm| hsm.interface.as_str() == id)),
+        (None, None, Some(ip)) => (ip, hsms.find(|hsm| hsm.address.to_string() == *ip)),
+        _ => return Err(invalid_request("Give exactly one of HsmId, EniId and EniIp.")),
+    };
     found.ok_or_else(|| hsm_not_found(cluster, name))
 }
 

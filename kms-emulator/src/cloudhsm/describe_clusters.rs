@@ -13,6 +13,7 @@ use crate::ids::ClusterId;
 use crate::kms::{Call, Operation};
 use crate::protocol::{Fault, IntegerLimits, ListLimits, Members, Request, StringLimits};
 use crate::records::Cluster;
+use crate::registry::Realm;
 
 /// Clusters of one page, if none is asked for: all that the model allows.
 const PAGE_CLUSTERS_DEFAULT: u32 = 25;
@@ -60,7 +61,7 @@ impl Operation for DescribeClusters {
         let after = input.next_token.as_deref().map(parse_token).transpose()?;
         let realm = call.state.realm(&call.realm);
         let clusters: Vec<Arc<Cluster>> =
-            realm.into_iter().flat_map(|realm| realm.clusters()).map(Arc::clone).collect();
+            realm.into_iter().flat_map(Realm::clusters).map(Arc::clone).collect();
         let page_max = usize::try_from(input.max_results).unwrap_or(usize::MAX);
         let (mut shown, mut next_token) = (Vec::new(), None);
         let mut last: Option<ClusterId> = None;

@@ -14,7 +14,7 @@ use crate::keystore::{self, KeyStore};
 use crate::policy::RequestFacts;
 use crate::protocol::{Fault, FaultCode, StringLimits};
 use crate::records::{Cluster, ClusterStage, ConnectionState, CustomKeyStore};
-use crate::registry::State;
+use crate::registry::{Realm, State};
 
 /// Availability zones that a cluster needs for what takes two HSMs.
 const ZONES_MIN: usize = 2;
@@ -106,7 +106,7 @@ pub(super) fn check_not_in_use(
     let uses = |store: &CustomKeyStore| {
         store.cluster == cluster.id || Some(&*store.cluster_certificate) == certificate
     };
-    let stores = state.realm(realm).into_iter().flat_map(|realm| realm.custom_key_stores());
+    let stores = state.realm(realm).into_iter().flat_map(Realm::custom_key_stores);
     let mut others = stores.filter(|store| Some(&store.id) != except);
     match others.find(|store| uses(store)) {
         None => Ok(()),
@@ -128,7 +128,7 @@ pub(super) fn check_name(
     name: &str,
     except: Option<&CustomKeyStoreId>,
 ) -> Result<(), Fault> {
-    let mut stores = state.realm(realm).into_iter().flat_map(|realm| realm.custom_key_stores());
+    let mut stores = state.realm(realm).into_iter().flat_map(Realm::custom_key_stores);
     if stores.any(|store| *store.name == *name && Some(&store.id) != except) {
         return Err(Fault::new(
             FaultCode::CustomKeyStoreNameInUseException,

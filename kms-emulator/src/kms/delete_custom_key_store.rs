@@ -4,6 +4,7 @@ use super::custom_key_store as stores;
 use super::{Call, Operation, shapes};
 use crate::protocol::{Fault, FaultCode, Members, Request};
 use crate::records::Key;
+use crate::registry::Realm;
 
 pub(super) struct DeleteCustomKeyStore;
 
@@ -32,7 +33,7 @@ impl Operation for DeleteCustomKeyStore {
         call.update(move |draft| {
             let store = stores::find(draft.state(), &realm, &input.id)?;
             let holds = |key: &Key| key.custom_key_store.as_deref() == Some(store.id.as_str());
-            let keys = draft.state().realm(&realm).into_iter().flat_map(|realm| realm.keys());
+            let keys = draft.state().realm(&realm).into_iter().flat_map(Realm::keys);
             // A key that waits for its deletion can still be kept by cancelling it.
             if keys.into_iter().any(|key| holds(key) && !key.is_expired(now)) {
                 return Err(Fault::new(

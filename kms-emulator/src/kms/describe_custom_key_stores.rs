@@ -11,6 +11,7 @@ use crate::ids::{ClusterId, CustomKeyStoreId};
 use crate::keystore::custom_key_store_not_found;
 use crate::protocol::{Fault, FaultCode, Members, Request};
 use crate::records::{ConnectionError, CustomKeyStore};
+use crate::registry::Realm;
 
 /// Stores of one page, if no limit is given; an account has no more.
 const PAGE_STORES_DEFAULT: u32 = 100;
@@ -102,7 +103,7 @@ impl Entry {
 /// The stores that the request asks for, by id.
 fn select(call: &Call, input: &Input) -> Result<Vec<Arc<CustomKeyStore>>, Fault> {
     let realm = call.state.realm(&call.realm);
-    let mut all = realm.into_iter().flat_map(|realm| realm.custom_key_stores());
+    let mut all = realm.into_iter().flat_map(Realm::custom_key_stores);
     match (&input.id, &input.name) {
         (None, None) => Ok(all.map(Arc::clone).collect()),
         (Some(id), None) => Ok(vec![stores::find(&call.state, &call.realm, id)?]),

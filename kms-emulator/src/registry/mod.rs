@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::storage::{Storage, StorageError};
 
 pub(crate) use draft::Draft;
-pub(crate) use state::State;
+pub(crate) use state::{Realm, State};
 use writer::{Job, Update};
 
 /// Updates that may wait for the writer; more make their callers wait.

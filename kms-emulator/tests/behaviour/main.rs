@@ -1,6 +1,6 @@
 //! The behaviour of the KMS as its clients see it: over HTTP, with real clients.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod authentication;
 mod clusters;
