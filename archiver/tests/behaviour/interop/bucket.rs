@@ -40,7 +40,7 @@ struct Scene {
 
 impl Scene {
     fn new(store: S3Server, kms: KmsServer) -> Option<Self> {
-        let key_arn = require!(kms.create_key() => None);
+        let key_arn = require!(kms.play_custom_key_store_story() => None).key_arn;
         store.create_bucket(BUCKET).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let tree = folder.path().join("tree/sub");

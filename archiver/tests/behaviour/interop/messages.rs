@@ -21,7 +21,7 @@ const LENGTHS: [usize; 9] = [0, 1, 1023, 1024, 1025, 4096, 65_536, 65_537, 300_0
 #[tokio::test]
 async fn the_python_sdk_opens_what_ours_wrote() {
     let kms = require!(KmsServer::start());
-    let key_arn = require!(kms.create_key());
+    let key_arn = require!(kms.play_custom_key_store_story()).key_arn;
     let python = require!(PythonSdk::new(&kms, &key_arn));
     let manager = manager(&kms, &key_arn);
     let folder = tempfile::tempdir().unwrap();
@@ -56,7 +56,7 @@ async fn the_python_sdk_opens_what_ours_wrote() {
 #[tokio::test]
 async fn our_sdk_opens_what_the_python_one_wrote() {
     let kms = require!(KmsServer::start());
-    let key_arn = require!(kms.create_key());
+    let key_arn = require!(kms.play_custom_key_store_story()).key_arn;
     let python = require!(PythonSdk::new(&kms, &key_arn));
     let manager = manager(&kms, &key_arn);
     let folder = tempfile::tempdir().unwrap();
