@@ -38,7 +38,7 @@ pub(super) fn each_is_found(store: &Store, strongroom: &Strongroom) -> Result<St
     Ok(format!("one byte flipped in each of {} objects, all named", keys.len()))
 }
 
-/// The first and last objects of each kind.
+/// Two objects of each kind, at random, or all where there are fewer.
 fn of_every_kind(keys: Vec<String>) -> Vec<String> {
     let mut kinds: std::collections::BTreeMap<String, Vec<String>> =
         std::collections::BTreeMap::new();
