@@ -121,7 +121,9 @@ fn announce(emulator: &Emulator) -> std::io::Result<()> {
         writeln!(out, "export AWS_ACCESS_KEY_ID={}", root.access_key_id)?;
         writeln!(out, "export AWS_SECRET_ACCESS_KEY={}", root.secret_access_key)?;
     }
+    // The SDKs read the first, the aws CLI and boto3 the second.
     writeln!(out, "export AWS_REGION={}", emulator.region())?;
+    writeln!(out, "export AWS_DEFAULT_REGION={}", emulator.region())?;
     writeln!(out, "export AWS_ENDPOINT_URL={}", emulator.endpoint())?;
     let subnets = SUBNETS.map(|(zone, subnet)| format!("{subnet} (zone {zone})"));
     writeln!(out, "# Private subnets for CloudHSM clusters: {}", subnets.join(", "))?;
