@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::crypto::ecdh::EcCurve;
 use crate::kms::KmsError;
 use crate::message::suite::AlgorithmSuite;
 use crate::policy::CommitmentPolicy;
@@ -103,6 +104,12 @@ pub enum Fault {
     /// A signed suite without its verification key, or the reverse.
     #[error("the verification key in the encryption context contradicts the suite")]
     VerificationKey,
+    /// The provider information of an ECDH keyring has another version than 1.
+    #[error("{0:#04x} is not the version of an ECDH keyring (1)")]
+    EcdhVersion(u8),
+    /// The length of the provider information contradicts what is in it.
+    #[error("the length of the provider information contradicts its content")]
+    ProviderInfoLength,
     /// The sequence number is not the next one.
     #[error("sequence number {found} where {expected} was due")]
     SequenceNumber {
@@ -211,7 +218,7 @@ pub enum Error {
     /// The body is a single block where frames are needed.
     #[error("the message has no frames: random access needs a framed message")]
     NotFramed,
-    /// The chosen provider lacks an algorithm of the suite.
+    /// The chosen provider lacks an algorithm of the suite, or of a wrapping key.
     #[error("provider {provider} does not implement {algorithm}")]
     UnsupportedAlgorithm {
         /// The provider's name.
@@ -233,6 +240,9 @@ pub enum Error {
     /// A keyring was built or used in a way that cannot work.
     #[error("keyring: {0}")]
     Keyring(#[from] KeyringFault),
+    /// An RSA or elliptic-curve key that a caller gave cannot be used.
+    #[error("asymmetric key: {0}")]
+    Key(#[from] KeyFault),
     /// A KMS refused or could not be reached.
     #[error("KMS key {key}: {source}")]
     Kms {
@@ -345,9 +355,74 @@ pub enum KeyringFault {
         /// The key of the response.
         found: String,
     },
+    /// The keyring has only what it takes to read.
+    #[error("it cannot wrap data keys: {0}")]
+    CannotWrap(&'static str),
+    /// The keyring has only what it takes to write.
+    #[error("it cannot unwrap data keys: {0}")]
+    CannotUnwrap(&'static str),
+    /// The wrapped data key does not open with the keyring's key; no more is told of RSA, on purpose.
+    #[error("the wrapped data key does not open with this key")]
+    NotUnwrapped,
+    /// A shared secret gives another wrapping key than the one that the encrypted data key commits to.
+    #[error("the wrapping key is not the one that the encrypted data key commits to")]
+    WrappingKeyCommitment,
     /// The materials have no data key, or already have one.
     #[error("the data key is {0}")]
     DataKeyState(&'static str),
+}
+
+/// Why an RSA or elliptic-curve key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFault {
+    /// Neither PEM nor DER of what is read.
+    #[error("it is not PEM or DER of {expected}")]
+    Encoding {
+        /// What is read.
+        expected: &'static str,
+    },
+    /// The private key is under a password.
+    #[error("it is encrypted: decrypt it first")]
+    Encrypted,
+    /// A key of another algorithm.
+    #[error("its algorithm is {found}; what is needed is {expected}")]
+    Algorithm {
+        /// The algorithm that is needed.
+        expected: &'static str,
+        /// The object identifier of the algorithm that it is for.
+        found: String,
+    },
+    /// An RSA modulus that is too short to be safe or too long to be worked with.
+    #[error("its modulus has {bits} bits; allowed are {min} to {max}")]
+    ModulusBits {
+        /// Bits in the modulus.
+        bits: usize,
+        /// The fewest that are allowed.
+        min: usize,
+        /// The most that are allowed.
+        max: usize,
+    },
+    /// A curve, by its object identifier, that is not one of [`EcCurve`].
+    #[error("its curve is {0}, not P-256, P-384 or P-521")]
+    Curve(String),
+    /// A key on another curve than its partner.
+    #[error("it is on {found}, its partner on {expected}")]
+    OtherCurve {
+        /// The curve that is needed.
+        expected: EcCurve,
+        /// The curve of the key.
+        found: EcCurve,
+    },
+    /// A public key that is no point of its curve, or the point at infinity.
+    #[error("its point is not one of {0}")]
+    Point(EcCurve),
+    /// A private scalar that is zero or not below the order of its curve.
+    #[error("its scalar is not one of {0}")]
+    Scalar(EcCurve),
+    /// A private key with a public key, or a curve, that is not its own.
+    #[error("its private and its public half do not belong together")]
+    Halves,
 }
 
 impl Error {

@@ -48,6 +48,7 @@
 //! | [`secret`] | bytes that are wiped when dropped |
 //! | [`message`] | the format: suites, header, frames, footer; pure functions on bytes |
 //! | [`crypto`] | the seam to cryptography and its two providers; nothing else names such a crate |
+//! | [`keys`] | RSA and elliptic-curve keys in PEM and DER |
 //! | [`policy`], [`options`] | what a caller allows and demands |
 //! | [`materials`] | what one message needs, from the keyrings to the engine |
 //! | [`kms`] | the three operations of a KMS, as a trait; the AWS client behind it (feature `aws-kms`) |
@@ -82,6 +83,7 @@ pub mod crypto;
 pub mod engine;
 pub mod error;
 pub mod keyring;
+pub mod keys;
 pub mod kms;
 pub mod materials;
 pub mod message;

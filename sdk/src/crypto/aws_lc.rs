@@ -13,6 +13,8 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{digest, hkdf, rand};
 use zeroize::Zeroize;
 
+use super::ecdh::{EcCurve, EcdhKey};
+use super::rsa::{RsaDecryptionKey, RsaEncryptionKey};
 use super::{
     AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
     kbkdf,
@@ -20,6 +22,9 @@ use super::{
 use crate::error::{Error, Result};
 use crate::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm, TAG_BYTES};
 use crate::secret::SecretBytes;
+
+mod ecdh;
+mod rsa;
 
 /// The provider.
 #[must_use]
@@ -114,6 +119,26 @@ impl CryptoProvider for AwsLc {
         UnparsedPublicKey::new(verification(algorithm), public_key)
             .verify_digest(&digest, signature)
             .map_err(|_| SignatureMismatch)
+    }
+
+    fn rsa_encryption_key(&self, spki: &[u8]) -> Result<Box<dyn RsaEncryptionKey>> {
+        Ok(Box::new(rsa::PublicKey::new(spki)?))
+    }
+
+    fn rsa_decryption_key(&self, pkcs8: &[u8]) -> Result<Box<dyn RsaDecryptionKey>> {
+        Ok(Box::new(rsa::PrivateKey::new(pkcs8)?))
+    }
+
+    fn generate_ecdh_key(&self, curve: EcCurve) -> Result<Box<dyn EcdhKey>> {
+        Ok(Box::new(ecdh::Key::generate(curve)?))
+    }
+
+    fn ecdh_key(&self, curve: EcCurve, scalar: &SecretBytes) -> Result<Box<dyn EcdhKey>> {
+        Ok(Box::new(ecdh::Key::new(curve, scalar)?))
+    }
+
+    fn uncompressed_point(&self, curve: EcCurve, point: &[u8]) -> Result<Vec<u8>> {
+        ecdh::uncompressed(curve, point)
     }
 }
 

@@ -6,18 +6,22 @@
 
 use std::fmt;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::suite::{
     AeadAlgorithm, HashAlgorithm, IV_BYTES, SignatureAlgorithm, TAG_BYTES,
 };
 use crate::secret::SecretBytes;
+use ecdh::{EcCurve, EcdhKey};
+use rsa::{RsaDecryptionKey, RsaEncryptionKey};
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
+pub mod ecdh;
 #[cfg(any(feature = "aws-lc", feature = "pure-rust"))]
 mod kbkdf;
 #[cfg(feature = "pure-rust")]
 pub mod pure_rust;
+pub mod rsa;
 
 /// An initialisation vector.
 pub type Iv = [u8; IV_BYTES];
@@ -40,19 +44,19 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
     /// Fills `out` with bytes that nobody can predict.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider) when the system's source fails.
+    /// [`Error::Provider`] when the system's source fails.
     fn fill_random(&self, out: &mut [u8]) -> Result<()>;
 
     /// A cipher key of `key`, whose length is [`AeadAlgorithm::key_bytes`].
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider) for another length.
+    /// [`Error::Provider`] for another length.
     fn aead_key(&self, algorithm: AeadAlgorithm, key: &SecretBytes) -> Result<Box<dyn AeadKey>>;
 
     /// HKDF of RFC 5869: extracts with `salt`, expands with the parts of `info` one after another.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider) when `length` is above 255 digests.
+    /// [`Error::Provider`] when `length` is above 255 digests.
     fn hkdf(
         &self,
         hash: HashAlgorithm,
@@ -66,7 +70,7 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
     /// byte, `context`, and the length of the output in bits in four bytes.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider) when `length` is zero or above `2^29 - 1` bytes.
+    /// [`Error::Provider`] when `length` is zero or above `2^29 - 1` bytes.
     fn kbkdf(
         &self,
         hash: HashAlgorithm,
@@ -82,8 +86,8 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
     /// A new key to sign one message with.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider),
-    /// [`Error::UnsupportedAlgorithm`](crate::Error::UnsupportedAlgorithm).
+    /// [`Error::Provider`],
+    /// [`Error::UnsupportedAlgorithm`].
     fn signing_key(&self, algorithm: SignatureAlgorithm) -> Result<Box<dyn SigningKey>>;
 
     /// Checks a DER `signature` over `digest` with the SEC 1 point `public_key`.
@@ -97,6 +101,44 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<(), SignatureMismatch>;
+
+    /// The RSA public key in the DER of a SubjectPublicKeyInfo (RFC 5280).
+    ///
+    /// # Errors
+    /// [`Error::Provider`] when it is refused, [`Error::UnsupportedAlgorithm`].
+    fn rsa_encryption_key(&self, spki: &[u8]) -> Result<Box<dyn RsaEncryptionKey>> {
+        let _ = spki;
+        Err(Error::UnsupportedAlgorithm { provider: self.name(), algorithm: "RSA encryption" })
+    }
+
+    /// The RSA private key in the DER of a PrivateKeyInfo (PKCS #8).
+    ///
+    /// # Errors
+    /// [`Error::Provider`] when it is refused, [`Error::UnsupportedAlgorithm`].
+    fn rsa_decryption_key(&self, pkcs8: &[u8]) -> Result<Box<dyn RsaDecryptionKey>> {
+        let _ = pkcs8;
+        Err(Error::UnsupportedAlgorithm { provider: self.name(), algorithm: "RSA decryption" })
+    }
+
+    /// A new private key on `curve`.
+    ///
+    /// # Errors
+    /// [`Error::Provider`], [`Error::UnsupportedAlgorithm`].
+    fn generate_ecdh_key(&self, curve: EcCurve) -> Result<Box<dyn EcdhKey>>;
+
+    /// The private key of the big-endian `scalar`, [`EcCurve::field_bytes`] long.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] when it is zero or not below the order of the curve,
+    /// [`Error::UnsupportedAlgorithm`].
+    fn ecdh_key(&self, curve: EcCurve, scalar: &SecretBytes) -> Result<Box<dyn EcdhKey>>;
+
+    /// The uncompressed form of a SEC 1 `point` in compressed or uncompressed form.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] when it is not on the curve, or at infinity;
+    /// [`Error::UnsupportedAlgorithm`].
+    fn uncompressed_point(&self, curve: EcCurve, point: &[u8]) -> Result<Vec<u8>>;
 }
 
 /// A key of AES-GCM.
@@ -106,13 +148,13 @@ pub trait AeadKey: Send + Sync {
     /// Encrypts `in_out` in place.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider) above the cipher's bound of 64 GiB.
+    /// [`Error::Provider`] above the cipher's bound of 64 GiB.
     fn seal_in_place(&self, iv: &Iv, aad: &[u8], in_out: &mut [u8]) -> Result<Tag>;
 
     /// Encrypts `plaintext` into `ciphertext`, which has the same length.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider) for another length, or above the cipher's bound.
+    /// [`Error::Provider`] for another length, or above the cipher's bound.
     fn seal_into(
         &self,
         iv: &Iv,
@@ -160,13 +202,13 @@ pub trait SigningKey: Send + Sync {
     /// The public key as a compressed SEC 1 point.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider).
+    /// [`Error::Provider`].
     fn public_key(&self) -> Result<Vec<u8>>;
 
     /// A DER signature over `digest`.
     ///
     /// # Errors
-    /// [`Error::Provider`](crate::Error::Provider), for example for a digest of another hash.
+    /// [`Error::Provider`], for example for a digest of another hash.
     fn sign_digest(&self, digest: &[u8]) -> Result<Vec<u8>>;
 }
 

@@ -1,4 +1,7 @@
 //! The provider without a C compiler: the RustCrypto crates.
+//!
+//! It has no RSA: the private operations of the `rsa` crate leak through their timing (RUSTSEC-2023-0071),
+//! and no other well-kept crate in pure Rust has RSA encryption.
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use p384::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::ecdh::{EcCurve, EcdhKey};
 use super::{
     AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
     kbkdf,
@@ -20,6 +24,8 @@ use super::{
 use crate::error::{Error, Result};
 use crate::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm};
 use crate::secret::SecretBytes;
+
+mod ecdh;
 
 type Aes192Gcm = AesGcm<Aes192, U12>;
 
@@ -107,11 +113,11 @@ impl CryptoProvider for PureRust {
     fn signing_key(&self, algorithm: SignatureAlgorithm) -> Result<Box<dyn SigningKey>> {
         match algorithm {
             SignatureAlgorithm::EcdsaP256Sha256 => {
-                let scalar = random_scalar(self, 32, p256::ecdsa::SigningKey::from_slice)?;
+                let scalar = random_scalar(self, 256, p256::ecdsa::SigningKey::from_slice)?;
                 Ok(Box::new(P256Key(scalar)))
             }
             SignatureAlgorithm::EcdsaP384Sha384 => {
-                let scalar = random_scalar(self, 48, p384::ecdsa::SigningKey::from_slice)?;
+                let scalar = random_scalar(self, 384, p384::ecdsa::SigningKey::from_slice)?;
                 Ok(Box::new(P384Key(scalar)))
             }
         }
@@ -147,6 +153,18 @@ impl CryptoProvider for PureRust {
             }
         }
     }
+
+    fn generate_ecdh_key(&self, curve: EcCurve) -> Result<Box<dyn EcdhKey>> {
+        ecdh::generate(self, curve)
+    }
+
+    fn ecdh_key(&self, curve: EcCurve, scalar: &SecretBytes) -> Result<Box<dyn EcdhKey>> {
+        ecdh::key(curve, scalar)
+    }
+
+    fn uncompressed_point(&self, curve: EcCurve, point: &[u8]) -> Result<Vec<u8>> {
+        ecdh::uncompressed(curve, point)
+    }
 }
 
 fn new_cipher<C: KeyInit>(key: &[u8]) -> Result<C> {
@@ -169,21 +187,23 @@ fn fill_in_counter_mode<P: Mac + KeyInit>(
     Ok(())
 }
 
-/// A key of a uniformly random scalar: bytes that are zero or not below the group's order, one chance
-/// in 2^32 or less, are drawn again.
+/// A key of a uniformly random scalar of `bits` bits: one that is zero or not below the group's order,
+/// one chance in 2^32 or less, is drawn again.
 fn random_scalar<K, E>(
     provider: &PureRust,
-    bytes: usize,
+    bits: usize,
     parse: impl Fn(&[u8]) -> Result<K, E>,
 ) -> Result<K> {
-    let mut scalar = Zeroizing::new(vec![0; bytes]);
+    let mut scalar = Zeroizing::new(vec![0; bits.div_ceil(8)]);
+    let bits_over = scalar.len() * 8 - bits;
     for _attempt in 0..8 {
         provider.fill_random(&mut scalar)?;
+        scalar.iter_mut().take(1).for_each(|first| *first &= 0xff >> bits_over);
         if let Ok(key) = parse(&scalar) {
             return Ok(key);
         }
     }
-    Err(Error::Provider { operation: "signing key" })
+    Err(Error::Provider { operation: "private key" })
 }
 
 /// The library wipes its key schedule when this is dropped (feature `zeroize`).

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::crypto::ecdh::{EcCurve, EcdhKey};
 use strongroom_sdk::crypto::{
     AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
 };
@@ -350,6 +351,18 @@ impl CryptoProvider for Recording {
         signature: &[u8],
     ) -> Result<(), SignatureMismatch> {
         self.inner.verify_digest(algorithm, public_key, digest, signature)
+    }
+
+    fn generate_ecdh_key(&self, curve: EcCurve) -> Result<Box<dyn EcdhKey>> {
+        self.inner.generate_ecdh_key(curve)
+    }
+
+    fn ecdh_key(&self, curve: EcCurve, scalar: &SecretBytes) -> Result<Box<dyn EcdhKey>> {
+        self.inner.ecdh_key(curve, scalar)
+    }
+
+    fn uncompressed_point(&self, curve: EcCurve, point: &[u8]) -> Result<Vec<u8>> {
+        self.inner.uncompressed_point(curve, point)
     }
 }
 
