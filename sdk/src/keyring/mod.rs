@@ -12,12 +12,20 @@ use crate::message::suite::AlgorithmSuite;
 use crate::secret::{DataKey, SecretBytes};
 
 pub mod aws_kms;
+mod ecdh;
 pub mod multi;
 pub mod raw_aes;
+pub mod raw_ecdh;
+pub mod raw_rsa;
 
 pub use aws_kms::AwsKmsKeyring;
 pub use multi::MultiKeyring;
 pub use raw_aes::RawAesKeyring;
+pub use raw_ecdh::RawEcdhKeyring;
+pub use raw_rsa::{RawRsaKeyring, RsaKeys};
+
+/// The provider id that belongs to AWS KMS.
+const KMS_NAMESPACE: &str = "aws-kms";
 
 /// Makes data keys, wraps them, unwraps them.
 #[async_trait]
@@ -38,6 +46,14 @@ pub trait Keyring: Send + Sync {
         materials: &mut DecryptionMaterials,
         keys: &[EncryptedDataKey],
     ) -> Result<()>;
+}
+
+/// The namespace of a raw keyring.
+fn raw_namespace(namespace: String) -> Result<String> {
+    if namespace == KMS_NAMESPACE {
+        return Err(KeyringFault::ReservedNamespace.into());
+    }
+    Ok(namespace)
 }
 
 /// A random data key for `suite`.

@@ -7,7 +7,10 @@
 
 use async_trait::async_trait;
 
-use super::{Keyring, existing_data_key, failed, not_configured, random_data_key};
+use super::{
+    KMS_NAMESPACE, Keyring, existing_data_key, failed, not_configured, random_data_key,
+    raw_namespace,
+};
 use crate::crypto::{CryptoProvider, Iv, Tag};
 use crate::error::{Error, KeyAttempt, KeyringFault, Region, Result};
 use crate::materials::{DecryptionMaterials, EncryptionMaterials};
@@ -15,9 +18,6 @@ use crate::message::encrypted_data_key::EncryptedDataKey;
 use crate::message::encryption_context::EncryptionContext;
 use crate::message::suite::{AeadAlgorithm, IV_BYTES, TAG_BYTES};
 use crate::secret::{DataKey, SecretBytes};
-
-/// The provider id that belongs to AWS KMS.
-const KMS_NAMESPACE: &str = "aws-kms";
 
 /// One AES wrapping key of 16, 24 or 32 bytes, known by namespace and name.
 pub struct RawAesKeyring {
@@ -38,10 +38,7 @@ impl RawAesKeyring {
         name: impl Into<String>,
         wrapping_key: SecretBytes,
     ) -> Result<Self> {
-        let (namespace, name) = (namespace.into(), name.into());
-        if namespace == KMS_NAMESPACE {
-            return Err(KeyringFault::ReservedNamespace.into());
-        }
+        let (namespace, name) = (raw_namespace(namespace.into())?, name.into());
         let algorithm = match wrapping_key.len() {
             16 => AeadAlgorithm::Aes128Gcm,
             24 => AeadAlgorithm::Aes192Gcm,

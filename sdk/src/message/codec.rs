@@ -28,6 +28,11 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// Bytes not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let (taken, rest) =
             self.rest.split_at_checked(length).ok_or(Error::Truncated { region: self.region })?;

@@ -11,8 +11,13 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::crypto::default_provider;
+use strongroom_sdk::crypto::rsa::RsaPadding;
 use strongroom_sdk::engine::{FrameOpener, SignatureStaysUnverified};
-use strongroom_sdk::keyring::{Keyring, MultiKeyring, RawAesKeyring};
+use strongroom_sdk::keyring::{
+    Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaKeys,
+};
+use strongroom_sdk::keys::{EcPrivateKey, EcPublicKey, RsaPrivateKey};
 use strongroom_sdk::message::encryption_context::EncryptionContext;
 use strongroom_sdk::message::header::{Content, Header};
 use strongroom_sdk::options::{DecryptOptions, SignedMessages};
@@ -135,6 +140,8 @@ fn keyring(description: &Value, keys: &Value) -> Result<Arc<dyn Keyring>, String
             let namespace = description["provider-id"].as_str().unwrap();
             Ok(Arc::new(RawAesKeyring::new(namespace, id, secret).unwrap()))
         }
+        ("raw", Some("rsa")) => Ok(Arc::new(raw_rsa(description, keys))),
+        ("raw-ecdh", _) => Ok(Arc::new(raw_ecdh(description, keys))),
         ("multi-keyring", _) => {
             let children = description["childKeyrings"].as_array().unwrap();
             let children = children.iter().map(|child| keyring(child, keys));
@@ -146,6 +153,37 @@ fn keyring(description: &Value, keys: &Value) -> Result<Arc<dyn Keyring>, String
         ("required-encryption-context-cmm", _) => keyring(&description["underlying"], keys),
         (kind, algorithm) => Err(format!("{kind} {}", algorithm.unwrap_or_default())),
     }
+}
+
+fn raw_rsa(description: &Value, keys: &Value) -> RawRsaKeyring {
+    let padding = match (&description["padding-algorithm"], &description["padding-hash"]) {
+        (algorithm, _) if algorithm == "pkcs1" => RsaPadding::Pkcs1,
+        (_, hash) if hash == "sha1" => RsaPadding::OaepSha1,
+        (_, hash) if hash == "sha256" => RsaPadding::OaepSha256,
+        (_, hash) if hash == "sha384" => RsaPadding::OaepSha384,
+        _ => RsaPadding::OaepSha512,
+    };
+    let name = description["key"].as_str().unwrap();
+    let key = &keys["keys"][name];
+    let pem = key["material"].as_str().unwrap();
+    let private = RsaPrivateKey::from_pem(&*default_provider(), pem).unwrap();
+    let namespace = description["provider-id"].as_str().unwrap();
+    let id = key["key-id"].as_str().unwrap_or(name);
+    RawRsaKeyring::new(namespace, id, padding, RsaKeys::Private(private)).unwrap()
+}
+
+/// The reader's half: its own private key, and of static messages the sender's public key.
+fn raw_ecdh(description: &Value, keys: &Value) -> RawEcdhKeyring {
+    let provider = default_provider();
+    let key = &keys["keys"][description["recipient"].as_str().unwrap()];
+    let pem = key["recipient-material"].as_str().unwrap();
+    let recipient = EcPrivateKey::from_pem(&*provider, pem).unwrap();
+    if description["schema"] == "discovery" {
+        return RawEcdhKeyring::discovery(recipient);
+    }
+    let sender = base64(&key["sender-material-public-key"]);
+    let sender = EcPublicKey::from_der(&*provider, &sender).unwrap();
+    RawEcdhKeyring::between(recipient, sender).unwrap()
 }
 
 fn all_keyrings(descriptions: &Value, keys: &Value) -> Result<Arc<dyn Keyring>, String> {
