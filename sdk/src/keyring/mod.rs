@@ -18,7 +18,10 @@ pub mod raw_aes;
 pub mod raw_ecdh;
 pub mod raw_rsa;
 
-pub use aws_kms::AwsKmsKeyring;
+pub use aws_kms::{
+    AwsKmsDiscoveryKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring,
+    DiscoveryFilter, RegionalKeyrings,
+};
 pub use multi::MultiKeyring;
 pub use raw_aes::RawAesKeyring;
 pub use raw_ecdh::RawEcdhKeyring;
