@@ -13,7 +13,7 @@ use crate::engine::pull::{Pull, Step};
 use crate::error::{Error, Result};
 use crate::materials::{DecryptionMaterials, DecryptionRequest, EncryptionMaterials};
 use crate::message::encryption_context::EncryptionContext;
-use crate::message::header::{Header, Parsed};
+use crate::message::header::{Header, Parsed, Unverified};
 use crate::message::limits::Limits;
 use crate::message::suite::AlgorithmSuite;
 use crate::options::{DecryptOptions, EncryptOptions};
@@ -169,6 +169,12 @@ impl<R: Read> PendingReader<R> {
         let request = DecryptionRequest::new(&parsed.header, options)?;
         let limits = options.limits.clone();
         Ok(Self { inner, parsed, read: search.into_bytes(), request, limits })
+    }
+
+    /// The header, which nobody vouches for yet.
+    #[must_use]
+    pub fn header(&self) -> &Header<Unverified> {
+        &self.parsed.header
     }
 
     /// What to ask the materials manager for.

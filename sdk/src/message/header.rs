@@ -135,6 +135,12 @@ impl<State> Header<State> {
     pub fn encrypted_data_keys(&self) -> &[EncryptedDataKey] {
         &self.fields.encrypted_data_keys
     }
+
+    /// The key commitment, 32 bytes; `None` for a suite that does not commit.
+    #[must_use]
+    pub fn key_commitment(&self) -> Option<&[u8; COMMITMENT_BYTES]> {
+        self.fields.commitment.as_ref()
+    }
 }
 
 impl Header<Verified> {
@@ -156,6 +162,18 @@ impl Header<Unverified> {
     #[must_use]
     pub fn unverified_encryption_context(&self) -> &EncryptionContext {
         &self.fields.encryption_context
+    }
+
+    /// The IV of the header tag, 12 bytes; a version 2 header does not carry it, it is all zeros.
+    #[must_use]
+    pub fn authentication_iv(&self) -> &[u8; IV_BYTES] {
+        &self.state.authentication.iv
+    }
+
+    /// The header tag, 16 bytes, which has not been checked.
+    #[must_use]
+    pub fn authentication_tag(&self) -> &[u8; TAG_BYTES] {
+        &self.state.authentication.tag
     }
 
     /// Reads the header at the start of `bytes`, of either version.
@@ -370,6 +388,9 @@ mod tests {
             let written = bytes(&fields(suite, 2));
             let parsed = Header::parse(&written, &Limits::default()).unwrap();
             assert_eq!(parsed.length, written.len());
+            assert_eq!(parsed.header.key_commitment().is_some(), suite.commits());
+            assert_eq!(parsed.header.authentication_iv(), &[0; IV_BYTES]);
+            assert_eq!(parsed.header.authentication_tag(), &[8; TAG_BYTES]);
             assert_eq!(bytes(&parsed.header.fields), written);
         }
     }
