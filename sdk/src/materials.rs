@@ -19,6 +19,8 @@ use crate::options::DecryptOptions;
 use crate::policy::{CommitmentPolicy, MayDecrypt, MayEncrypt};
 use crate::secret::DataKey;
 
+//= client-apis/encrypt.md#input
+//# The following inputs to this behavior MUST be OPTIONAL:
 /// What a writer asks a materials manager for.
 #[derive(Debug, Clone, Default)]
 pub struct EncryptionRequest {
@@ -68,7 +70,11 @@ impl DecryptionRequest {
         }
         Ok(Self {
             permission,
+            //= client-apis/client.md#initialization
+            //# Once a commitment policy has been set it SHOULD be immutable.
             commitment_policy: options.commitment_policy,
+            //= client-apis/decrypt.md#get-the-decryption-materials
+            //# The call to the CMM's Decrypt Materials operation MUST be constructed as follows:
             encrypted_data_keys: header.encrypted_data_keys().to_vec(),
             encryption_context,
             reproduced_keys,
@@ -128,6 +134,12 @@ impl EncryptionMaterials {
         let suite = request.suite.unwrap_or_else(|| policy.default_suite());
         Ok(Self {
             provider,
+            //= client-apis/encrypt.md#get-the-encryption-materials
+            //# If an input algorithm suite is provided that is not supported by the commitment
+            //# policy configured in the client encrypt MUST yield an error.
+            //= client-apis/encrypt.md#get-the-encryption-materials
+            //# If this algorithm suite is not supported by the commitment policy configured in the
+            //# client encrypt MUST yield an error.
             permission: policy.check_encrypt(suite)?,
             encryption_context: request.encryption_context.clone(),
             required_context_keys: BTreeSet::new(),
@@ -205,11 +217,20 @@ impl EncryptionMaterials {
 
     /// The pairs that the header carries.
     pub(crate) fn header_context(&self) -> EncryptionContext {
+        //= client-apis/encrypt.md#construct-the-header
+        //# AAD: MUST be the serialization of the encryption context in the encryption materials,
+        //# and this serialization MUST NOT contain any key value pairs listed in the encryption
+        //# material's required encryption context keys.
         self.encryption_context.filtered(|key| !self.required_context_keys.contains(key))
     }
 
     /// The pairs that the header tag authenticates and the header does not carry.
     pub(crate) fn required_context(&self) -> EncryptionContext {
+        //= client-apis/encrypt.md#construct-the-header
+        //# The encryption context to only authenticate MUST be the encryption context in the
+        //# encryption materials filtered to only contain key value pairs listed in the encryption
+        //# material's required encryption context keys serialized according to the encryption
+        //# context serialization specification.
         self.encryption_context.filtered(|key| self.required_context_keys.contains(key))
     }
 
@@ -289,6 +310,11 @@ impl DecryptionMaterials {
 
     /// The pairs that the header tag authenticates and the header does not carry.
     pub(crate) fn required_context(&self) -> EncryptionContext {
+        //= client-apis/decrypt.md#verify-the-header
+        //# The encryption context to only authenticate MUST be the encryption context in the
+        //# decryption materials filtered to only contain key value pairs listed in the decryption
+        //# material's required encryption context keys serialized according to the encryption
+        //# context serialization specification.
         self.encryption_context.filtered(|key| self.reproduced_keys.contains(key))
     }
 }

@@ -24,6 +24,8 @@ impl Default for EncryptOptions {
 #[derive(Debug, Clone, Default)]
 pub struct DecryptOptions {
     /// Which suites are accepted.
+    //= client-apis/client.md#initialization
+    //# On client initialization, the caller MUST have the option to provide a:
     pub commitment_policy: CommitmentPolicy,
     /// Bounds on the header, checked before it is authenticated.
     pub limits: Limits,
@@ -31,6 +33,8 @@ pub struct DecryptOptions {
     pub expected_context: EncryptionContext,
     /// Pairs that the writer authenticated and may have left out of the header; those that the header
     /// does have must be equal.
+    //= client-apis/decrypt.md#input
+    //# The following inputs to this behavior MUST be OPTIONAL:
     pub reproduced_context: EncryptionContext,
     /// Whether signed messages are read at all.
     pub signed_messages: SignedMessages,

@@ -8,6 +8,9 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::message::suite::AlgorithmSuite;
 
+//= client-apis/client.md#commitment-policy
+//# The AWS Encryption SDK MUST use the ESDK commitment policies defined in the Material Providers
+//# Library.
 /// The caller's decision about suites without key commitment.
 ///
 /// Source: `framework/commitment-policy.md` of the specification.
@@ -19,6 +22,8 @@ pub enum CommitmentPolicy {
     RequireEncryptAllowDecrypt,
     /// Encrypt and open only with commitment.
     #[default]
+    //= client-apis/client.md#initialization
+    //# If no commitment policy is provided the default MUST be REQUIRE_ENCRYPT_REQUIRE_DECRYPT.
     RequireEncryptRequireDecrypt,
 }
 

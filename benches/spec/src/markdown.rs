@@ -49,11 +49,12 @@ pub fn sentences(chapter: &str) -> Vec<Sentence> {
     found
 }
 
-/// `text` without links, quotes of code, emphasis and repeated spaces.
+/// `text` without links, quotes of code, emphasis and repeated spaces, and with straight apostrophes.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let unlinked = without_links(text);
     let unmarked: String = unlinked.chars().filter(|c| !matches!(c, '`' | '*')).collect();
+    let unmarked = unmarked.replace('\u{2019}', "'");
     unmarked.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -163,8 +164,8 @@ mod tests {
     #[test]
     fn marks_of_markdown_do_not_count() {
         assert_eq!(
-            plain(" the  [`KeyId`](x#y) **MUST**\n[not a link] be "),
-            "the KeyId MUST [not a link] be"
+            plain(" it\u{2019}s  [`KeyId`](x#y) **MUST**\n[not a link] be "),
+            "it's KeyId MUST [not a link] be"
         );
     }
 }

@@ -62,6 +62,10 @@ impl MaterialsManager for DefaultCmm {
         if let Some(point) = verification_key(request)? {
             materials.set_verification_key(point);
         }
+        //= client-apis/decrypt.md#cryptographic-materials-manager
+        //# This CMM MUST obtain the decryption materials required for decryption.
+        //= client-apis/decrypt.md#keyring
+        //# This default CMM MUST obtain the decryption materials required for decryption.
         self.keyring.on_decrypt(&mut materials, request.encrypted_data_keys()).await?;
         Ok(materials)
     }

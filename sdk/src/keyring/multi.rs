@@ -39,7 +39,8 @@ impl MultiKeyring {
 impl Keyring for MultiKeyring {
     async fn on_encrypt(&self, materials: &mut EncryptionMaterials) -> Result<()> {
         //= framework/multi-keyring.md#onencrypt
-        //# If the input encryption materials already contains a plaintext data key, OnEncrypt MUST fail.
+        //# If the input encryption materials already include a plaintext data key, OnEncrypt MUST
+        //# fail.
         if let Some(generator) = &self.generator {
             if materials.data_key().is_some() {
                 return Err(KeyringFault::DataKeyState("already there").into());

@@ -52,6 +52,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn u16(&mut self) -> Result<u16> {
+        //= data-format/message-header.md#structure
+        //# The message header is a sequence of bytes that MUST be in big-endian format.
         self.array().map(u16::from_be_bytes)
     }
 

@@ -49,6 +49,9 @@ impl EncryptionContext {
     /// [`Error::LimitExceeded`] when the context gets longer than [`CONTEXT_BYTES_MAX`] serialised.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
         let key = key.into();
+        //= client-apis/encrypt.md#encryption-context
+        //# If the input encryption context contains any entries with a key beginning with this
+        //# prefix, the encryption operation MUST fail.
         if key.starts_with(RESERVED_PREFIX) {
             return Err(Error::ContextKeyReserved { key });
         }
@@ -115,11 +118,20 @@ impl EncryptionContext {
     /// # Errors
     /// [`Error::LimitExceeded`] when a field is longer than two bytes can say.
     pub fn serialize(&self) -> Result<Vec<u8>> {
+        //= data-format/message-header.md#key-value-pairs
+        //# When the encryption context is empty, this field MUST NOT be included in the AAD.
+        //= framework/structures.md#serialization
+        //# If the encryption context is empty, its serialization MUST be an empty byte sequence.
         let mut out = Vec::with_capacity(self.serialized_bytes());
         if self.is_empty() {
             return Ok(out);
         }
+        //= framework/structures.md#serialization
+        //# If the encryption context is not empty, its serialization MUST take the following form:
         out.extend_from_slice(&length_u16("encryption context pairs", self.len())?.to_be_bytes());
+        //= framework/structures.md#key-value-pair-entries
+        //# These entries MUST be sorted, by key, in ascending order according to the UTF-8 encoded
+        //# binary value.
         for (key, value) in self.iter() {
             put_field(&mut out, "encryption context key bytes", key.as_bytes())?;
             put_field(&mut out, "encryption context value bytes", value.as_bytes())?;
@@ -146,18 +158,18 @@ impl EncryptionContext {
     }
 
     fn parse_pairs(&mut self, reader: &mut Reader<'_>) -> Result<()> {
-        //= data-format/message-header.md#key-value-pair-count
-        //# If the AAD length is not zero, this value MUST be greater than 0.
         let count = reader.u16()?;
         for _ in 0..count {
             let key = reader.text()?.to_owned();
             let value = reader.text()?.to_owned();
-            //= data-format/message-header.md#key-value-pairs
+            //= framework/structures.md#key-value-pair-entries
             //# This sequence MUST NOT contain duplicate entries.
             if let Some(_previous) = self.pairs.insert(key.clone(), value) {
                 return Err(reader.fault(Fault::DuplicateContextKey(key)));
             }
         }
+        //= framework/structures.md#key-value-pair-count
+        //# The value of this field MUST be greater than 0.
         if count == 0 || !reader.is_empty() {
             return Err(reader.fault(Fault::ContextLength));
         }

@@ -22,6 +22,9 @@ impl<'a> Footer<'a> {
     /// [`Truncated`](crate::Error::Truncated) when `bytes` ends inside it;
     /// [`LimitExceeded`](crate::Error::LimitExceeded) above [`SIGNATURE_BYTES_MAX`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        //= client-apis/decrypt.md#verify-the-signature
+        //# After deserializing the body, this operation MUST deserialize the next encrypted message
+        //# bytes as the message footer.
         let mut reader = Reader::new(bytes, Region::Signature);
         let length = reader.u16()?;
         within("signature bytes", u64::from(length), SIGNATURE_BYTES_MAX as u64)?;
@@ -31,7 +34,13 @@ impl<'a> Footer<'a> {
 
     /// The footer that carries `signature`.
     pub(crate) fn serialize(signature: &[u8]) -> Result<Vec<u8>> {
+        //= client-apis/encrypt.md#construct-the-signature
+        //# This operation MUST then serialize a message footer with the following specifics:
         let mut out = Vec::with_capacity(signature.len().saturating_add(2));
+        //= client-apis/encrypt.md#construct-the-signature
+        //# Signature Length: MUST be the length of the output of the calculation above.
+        //= client-apis/encrypt.md#construct-the-signature
+        //# Signature: MUST be the output of the calculation above.
         put_field(&mut out, "signature bytes", signature)?;
         Ok(out)
     }

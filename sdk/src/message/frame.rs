@@ -26,14 +26,22 @@ pub const FINAL_OVERHEAD_BYTES: usize = FINAL_PREFIX_BYTES + TAG_BYTES;
 /// Bytes of a single block before its content.
 pub const SINGLE_BLOCK_PREFIX_BYTES: usize = IV_BYTES + 8;
 
+//= data-format/message-body.md#sequence-number-end
+//# The value MUST be encoded as the 4 bytes FF FF FF FF in hexadecimal notation.
 /// What stands before the sequence number of the final frame.
 const FINAL_MARK: u32 = u32::MAX;
 
+//= data-format/message-body.md#framed-data
+//# The number of frames in a single message MUST be less than or equal to 2^32 - 1.
 /// The sequence number of a frame, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FrameNumber(NonZeroU32);
 
 impl FrameNumber {
+    //= data-format/message-body.md#sequence-number
+    //# Framed Data MUST start at Sequence Number 1.
+    //= client-apis/decrypt.md#decrypt-the-message-body
+    //# If this is framed data and the first frame sequentially, this value MUST be 1.
     /// The number of the first frame.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
     /// The last number there is. It can only be a final frame's: as a regular frame's it would read
@@ -55,6 +63,12 @@ impl FrameNumber {
     /// The next number; `None` after [`LAST`](Self::LAST).
     #[must_use]
     pub fn next(self) -> Option<Self> {
+        //= data-format/message-body.md#sequence-number
+        //# Subsequent frames MUST be in order and MUST contain an increment of 1 from the previous
+        //# frame.
+        //= client-apis/encrypt.md#construct-a-frame
+        //# Otherwise, this value MUST be 1 greater than the value of the sequence number of the
+        //# previous frame.
         self.0.checked_add(1).map(Self)
     }
 
@@ -62,6 +76,10 @@ impl FrameNumber {
     #[must_use]
     pub fn iv(self) -> [u8; IV_BYTES] {
         let mut iv = [0; IV_BYTES];
+        //= data-format/message-body.md#iv-1
+        //# Each frame in the Framed Data MUST include an IV that is unique within the message.
+        //= data-format/message-body.md#iv-2
+        //# The IV MUST be a unique IV within the message.
         if let Some(low) = iv.last_chunk_mut::<4>() {
             *low = self.get().to_be_bytes();
         }
@@ -104,8 +122,15 @@ impl Kind {
     /// The text in the authenticated data.
     fn label(self) -> &'static [u8] {
         match self {
+            //= data-format/message-body-aad.md#body-aad-content
+            //# The regular frames in framed data MUST use the value AWSKMSEncryptionClient Frame.
             Self::Regular => b"AWSKMSEncryptionClient Frame",
+            //= data-format/message-body-aad.md#body-aad-content
+            //# The final frame in framed data MUST use the value AWSKMSEncryptionClient Final
+            //# Frame.
             Self::Final => b"AWSKMSEncryptionClient Final Frame",
+            //= data-format/message-body-aad.md#body-aad-content
+            //# Non-framed data MUST use the value AWSKMSEncryptionClient Single Block.
             Self::SingleBlock => b"AWSKMSEncryptionClient Single Block",
         }
     }
@@ -133,20 +158,45 @@ impl Prefix {
     pub fn parse_framed(bytes: &[u8], due: FrameNumber, frame_length: u32) -> Result<Self> {
         let mut reader = Reader::new(bytes, Kind::Regular.region(due));
         let mark = reader.u32()?;
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# If deserializing framed data, this operation MUST use the first 4 bytes of a frame to
+        //# determine if the frame MUST be deserialized as a final frame or regular frame.
         if mark != FINAL_MARK {
+            //= client-apis/decrypt.md#decrypt-the-message-body
+            //# Otherwise, this MUST be deserialized as the sequence number and the following bytes
+            //# according to the regular frame spec.
             require_number(&reader, due, mark)?;
             let iv = reader.array()?;
+            //= data-format/message-body-aad.md#content-length
+            //# For regular frames, this value MUST equal the value of the frame length field in the
+            //# message header.
+            //= data-format/message-body.md#encrypted-content-1
+            //# The length of the encrypted content of a Regular Frame MUST be equal to the Frame
+            //# Length.
             let content_bytes = u64::from(frame_length);
             return Ok(Self { kind: Kind::Regular, number: due, iv, content_bytes });
         }
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# If the first 4 bytes have a value of 0xFFFF, then this MUST be deserialized as the
+        //# sequence number end and the following bytes according to the final frame spec.
         reader.enter(Kind::Final.region(due));
         let number = reader.u32()?;
+        //= data-format/message-body.md#sequence-number-1
+        //# The Final Frame Sequence number MUST be equal to the total number of frames in the
+        //# Framed Data.
         require_number(&reader, due, number)?;
         let iv = reader.array()?;
-        //= client-apis/decrypt.md#decrypt-the-message-body
-        //# this operation MUST ensure that the length of the encrypted content field is
-        //# less than or equal to the frame length deserialized in the message header.
         let content_bytes = u64::from(reader.u32()?);
+        //= data-format/message-body.md#final-frame
+        //# The length of the plaintext to be encrypted in the Final Frame MUST be greater than or
+        //# equal to 0 and less than or equal to the Frame Length.
+        //= data-format/message-body-aad.md#content-length
+        //# For the final frame, this value MUST be greater than or equal to 0 and less than or
+        //# equal to the value of the frame length field in the message header.
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# If deserializing a final frame, this operation MUST ensure that the length of the
+        //# encrypted content field is less than or equal to the frame length deserialized in the
+        //# message header.
         if content_bytes > u64::from(frame_length) {
             return Err(reader.fault(Fault::ContentLength(content_bytes)));
         }
@@ -161,7 +211,14 @@ impl Prefix {
         let mut reader = Reader::new(bytes, Region::SingleBlock);
         let iv = reader.array()?;
         let content_bytes = reader.u64()?;
+        //= data-format/message-body.md#encrypted-content-length
+        //# The length MUST NOT be greater than 2^36 - 32, or 64 gibibytes (64 GiB), due to
+        //# restrictions imposed by the implemented algorithms.
         within("single-block content bytes", content_bytes, SINGLE_BLOCK_BYTES_MAX)?;
+        //= data-format/message-body-aad.md#sequence-number
+        //# For non-framed data, the value of this field MUST be 1.
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# If this is un-framed data, this value MUST be 1.
         Ok(Self { kind: Kind::SingleBlock, number: FrameNumber::FIRST, iv, content_bytes })
     }
 
@@ -180,6 +237,9 @@ impl Prefix {
 }
 
 fn require_number(reader: &Reader<'_>, due: FrameNumber, found: u32) -> Result<()> {
+    //= client-apis/decrypt.md#decrypt-the-message-body
+    //# Otherwise, this value MUST be 1 greater than the value of the sequence number of the
+    //# previous frame.
     if found == due.get() {
         return Ok(());
     }
@@ -199,6 +259,8 @@ pub(crate) fn write_prefix(
 ) -> Result<()> {
     let (needed, found) = (kind.prefix_bytes() as u64, frame.len() as u64);
     let too_small = || Error::BufferSize { buffer: "frame", needed, found };
+    //= client-apis/encrypt.md#construct-a-frame
+    //# Sequence Number: MUST be the sequence number of this frame, as determined above.
     let number_bytes = number.get().to_be_bytes();
     if kind == Kind::Regular {
         let (at_number, rest) = frame.split_first_chunk_mut::<4>().ok_or_else(too_small)?;
@@ -237,7 +299,15 @@ impl BodyAad {
         let mut aad = Self { bytes: [0; BODY_AAD_BYTES_MAX], length: 0 };
         aad.push(message_id.as_bytes());
         aad.push(kind.label());
+        //= data-format/message-body-aad.md#sequence-number
+        //# For framed data, the value of this field MUST be the frame sequence number.
         aad.push(&number.get().to_be_bytes());
+        //= data-format/message-body-aad.md#content-length
+        //# For framed data, this value MUST equal the length, in bytes, of the plaintext being
+        //# encrypted in this frame.
+        //= data-format/message-body-aad.md#content-length
+        //# For non-framed data, this value MUST equal the length, in bytes, of the plaintext data
+        //# provided to the algorithm for encryption.
         aad.push(&content_bytes.to_be_bytes());
         aad
     }

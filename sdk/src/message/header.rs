@@ -185,6 +185,9 @@ impl Header<Unverified> {
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed> {
         let bounded = bytes.split_at_checked(limits.header_bytes_max).map_or(bytes, |(max, _)| max);
         let mut reader = Reader::new(bounded, Region::Header);
+        //= client-apis/decrypt.md#encrypted-message
+        //# The input encrypted message MUST be a sequence of bytes in the message format specified
+        //# by the AWS Encryption SDK.
         parse_header(&mut reader, bounded, limits).map_err(|error| match error {
             Error::Truncated { .. } if bounded.len() < bytes.len() => Error::LimitExceeded {
                 quantity: "header bytes",
@@ -197,6 +200,9 @@ impl Header<Unverified> {
 }
 
 fn parse_header(reader: &mut Reader<'_>, bytes: &[u8], limits: &Limits) -> Result<Parsed> {
+    //= client-apis/decrypt.md#parse-the-header
+    //# Given encrypted message bytes, this operation MUST process those bytes sequentially,
+    //# deserializing those bytes according to the message format.
     let version = parse_version(reader, bytes)?;
     let suite = parse_suite(reader, version)?;
     let id_bytes = reader.take(version.message_id_bytes())?;
@@ -211,6 +217,9 @@ fn parse_header(reader: &mut Reader<'_>, bytes: &[u8], limits: &Limits) -> Resul
         parse_v1_reserved(reader)?;
     }
     let content = parse_content(reader, content_type, limits)?;
+    //= data-format/message-header.md#algorithm-suite-data
+    //# The length of the suite data field MUST be equal to the Algorithm Suite Data Length value of
+    //# the algorithm suite specified by the Algorithm Suite ID field.
     let commitment = match version {
         MessageVersion::V1 => None,
         MessageVersion::V2 => {
@@ -228,22 +237,30 @@ fn parse_header(reader: &mut Reader<'_>, bytes: &[u8], limits: &Limits) -> Resul
 
 fn parse_version(reader: &mut Reader<'_>, bytes: &[u8]) -> Result<MessageVersion> {
     //= client-apis/decrypt.md#encrypted-message-format
-    //# implementations SHOULD detect the first two bytes of the Base64 encoding of any supported
-    //# message versions and types and fail with a more specific error message.
+    //# To make diagnosing this mistake easier, implementations SHOULD detect the first two bytes of
+    //# the Base64 encoding of any supported message versions and types and fail with a more
+    //# specific error message.
     if matches!(bytes, [b'A', b'Y' | b'g', ..]) {
         return Err(reader.fault(Fault::Base64));
     }
     match reader.u8()? {
+        //= data-format/message-header.md#type
+        //# The type (hex) of this field MUST be a value that exists in the following table:
         1 => match reader.u8()? {
             MESSAGE_TYPE_V1 => Ok(MessageVersion::V1),
             other => Err(reader.fault(Fault::MessageType(other))),
         },
         2 => Ok(MessageVersion::V2),
+        //= data-format/message-header.md#version-1
+        //# The version (hex) of this field MUST be a value that exists in the following table:
         other => Err(reader.fault(Fault::Version(other))),
     }
 }
 
 fn parse_suite(reader: &mut Reader<'_>, version: MessageVersion) -> Result<AlgorithmSuite> {
+    //= data-format/message-header.md#algorithm-suite-id
+    //# The value (hex) of this field MUST be a value that exists in the Supported Algorithm Suites
+    //# table.
     let suite = AlgorithmSuite::from_id(reader.u16()?)?;
     if suite.version() == version {
         return Ok(suite);
@@ -263,8 +280,9 @@ fn parse_encrypted_data_keys(
         return Err(reader.fault(Fault::NoEncryptedDataKeys));
     }
     //= client-apis/decrypt.md#parse-the-header
-    //# then as soon as that can be determined during deserializing
-    //# decrypt MUST process no more bytes and yield an error.
+    //# If the number of encrypted data keys deserialized from the message header is greater than
+    //# the maximum number of encrypted data keys configured in the client, then as soon as that can
+    //# be determined during deserializing decrypt MUST process no more bytes and yield an error.
     let max = limits.encrypted_data_keys_max as u64;
     within("encrypted data keys", u64::from(count), max)?;
     let keys = (0..count).map(|_| EncryptedDataKey::parse(reader)).collect::<Result<_>>()?;
@@ -274,11 +292,14 @@ fn parse_encrypted_data_keys(
 
 fn parse_v1_reserved(reader: &mut Reader<'_>) -> Result<()> {
     //= data-format/message-header.md#reserved
-    //# The value (hex) of this field MUST be `00000000`.
+    //# A reserved sequence of 4 bytes that MUST have the value (hex) of 00 00 00 00.
     if reader.u32()? != 0 {
         return Err(reader.fault(Fault::Reserved));
     }
     match reader.u8()? {
+        //= data-format/message-header.md#iv-length
+        //# This value MUST be equal to the IV length value of the algorithm suite specified by the
+        //# Algorithm Suite ID field.
         12 => Ok(()),
         other => Err(reader.fault(Fault::IvLength(other))),
     }
@@ -286,6 +307,8 @@ fn parse_v1_reserved(reader: &mut Reader<'_>) -> Result<()> {
 
 fn parse_content(reader: &mut Reader<'_>, content_type: u8, limits: &Limits) -> Result<Content> {
     let frame_length = reader.u32()?;
+    //= data-format/message-header.md#content-type
+    //# The value (hex) of this field MUST be a value that exists in the following table:
     match (content_type, frame_length) {
         //= data-format/message-header.md#frame-length
         //# When the content type is non-framed, the value of this field MUST be 0.
@@ -307,7 +330,12 @@ fn parse_authentication(
 ) -> Result<Authentication> {
     reader.enter(Region::HeaderTag);
     let iv = match version {
+        //= client-apis/decrypt.md#verify-the-header
+        //# For message format version 1.0 the IV MUST be the value serialized in the message
+        //# header's IV field.
         MessageVersion::V1 => reader.array()?,
+        //= client-apis/decrypt.md#verify-the-header
+        //# For message format version 2.0 the IV MUST be 0.
         MessageVersion::V2 => [0; IV_BYTES],
     };
     Ok(Authentication { iv, tag: reader.array()? })
@@ -318,27 +346,55 @@ fn parse_authentication(
 /// # Errors
 /// [`Error::LimitExceeded`] when a field is longer than two bytes can say.
 pub(crate) fn serialize_body(fields: &Fields) -> Result<Vec<u8>> {
+    //= client-apis/encrypt.md#construct-the-header
+    //# If the message format version associated with the algorithm suite is 2.0 then the message
+    //# header body MUST be serialized with the following specifics:
+    //= client-apis/encrypt.md#construct-the-header
+    //# If the message format version associated with the algorithm suite is 1.0 then the message
+    //# header body MUST be serialized with the following specifics:
     let version = fields.suite.version();
+    //= client-apis/encrypt.md#construct-the-header
+    //# Version: MUST have a value corresponding to 2.0
+    //= client-apis/encrypt.md#construct-the-header
+    //# Version: MUST have a value corresponding to 1.0
     let mut out = vec![version.byte()];
     if version == MessageVersion::V1 {
+        //= client-apis/encrypt.md#construct-the-header
+        //# Type: MUST have a value corresponding to Customer Authenticated Encrypted Data
         out.push(MESSAGE_TYPE_V1);
     }
+    //= client-apis/encrypt.md#construct-the-header
+    //# Algorithm Suite ID: MUST correspond to the algorithm suite used in this behavior
     out.extend_from_slice(&fields.suite.id().to_be_bytes());
     out.extend_from_slice(fields.message_id.as_bytes());
     let context = fields.encryption_context.serialize()?;
+    //= data-format/message-header.md#key-value-pairs-length
+    //# When the encryption context is empty, the value of this field MUST be 0.
     put_field(&mut out, "encryption context bytes", &context)?;
+    //= client-apis/encrypt.md#construct-the-header
+    //# Encrypted Data Keys: MUST be the serialization of the encrypted data keys in the encryption
+    //# materials
     let count = length_u16("encrypted data keys", fields.encrypted_data_keys.len())?;
     out.extend_from_slice(&count.to_be_bytes());
     fields.encrypted_data_keys.iter().try_for_each(|key| key.serialize(&mut out))?;
     let (content_type, frame_length) = match fields.content {
         Content::SingleBlock => (CONTENT_SINGLE_BLOCK, 0),
+        //= client-apis/encrypt.md#construct-the-header
+        //# Content Type: MUST be 02
         Content::Framed(length) => (CONTENT_FRAMED, length),
     };
     out.push(content_type);
     if version == MessageVersion::V1 {
+        //= client-apis/encrypt.md#construct-the-header
+        //# IV Length: MUST match the IV length specified by the algorithm suite
         out.extend_from_slice(&[0, 0, 0, 0, 12]);
     }
+    //= client-apis/encrypt.md#construct-the-header
+    //# Frame Length: MUST be the value of the frame size determined above.
     out.extend_from_slice(&frame_length.to_be_bytes());
+    //= client-apis/encrypt.md#construct-the-header
+    //# Algorithm Suite Data: MUST be the value of the commit key derived according to the algorithm
+    //# suites commit key derivation settings.
     out.extend(fields.commitment.iter().flatten());
     Ok(out)
 }
@@ -346,8 +402,20 @@ pub(crate) fn serialize_body(fields: &Fields) -> Result<Vec<u8>> {
 /// Appends the end of a header to its body.
 pub(crate) fn push_authentication(out: &mut Vec<u8>, version: MessageVersion, end: Authentication) {
     if version == MessageVersion::V1 {
+        //= client-apis/encrypt.md#construct-the-header
+        //# If the message format version associated with the algorithm suite is 1.0 this operation
+        //# MUST serialize the message header authentication with the following specifics:
+        //= client-apis/encrypt.md#construct-the-header
+        //# IV: MUST have the value of the IV used in the calculation above, padded to the IV length
+        //# with 0.
         out.extend_from_slice(&end.iv);
     }
+    //= client-apis/encrypt.md#construct-the-header
+    //# With the authentication tag calculated, if the message format version associated with the
+    //# algorithm suite is 2.0, this operation MUST serialize the message header authentication with
+    //# the following specifics:
+    //= client-apis/encrypt.md#construct-the-header
+    //# Authentication Tag: MUST have the value of the authentication tag calculated above.
     out.extend_from_slice(&end.tag);
 }
 

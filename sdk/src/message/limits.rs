@@ -8,6 +8,8 @@ pub const HEADER_BYTES_MAX: usize = 256 * 1024;
 pub const ENCRYPTED_DATA_KEYS_MAX: usize = 256;
 /// Default of [`Limits::frame_bytes_max`].
 pub const FRAME_BYTES_MAX: u32 = 64 * 1024 * 1024;
+//= client-apis/encrypt.md#frame-length
+//# This value MUST default to 4096 bytes.
 /// Frame length of a writer who does not say, in bytes: what every implementation but C uses.
 pub const FRAME_LENGTH_DEFAULT: u32 = 4096;
 /// Longest encryption context in its serialised form, in bytes: two bytes hold its length.
@@ -23,6 +25,8 @@ pub struct Limits {
     /// Longest header, in bytes with its tag.
     pub header_bytes_max: usize,
     /// Most encrypted data keys. Each may cost one call of a KMS.
+    //= client-apis/client.md#maximum-number-of-encrypted-data-keys
+    //# Callers MUST have a way to disable this limit.
     pub encrypted_data_keys_max: usize,
     /// Longest frame content, in bytes. A streaming reader holds one frame; for it this also bounds a
     /// single block, which it must hold whole.

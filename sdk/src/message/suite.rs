@@ -6,8 +6,19 @@ use std::fmt;
 
 use crate::error::{Error, Fault, Region, Result};
 
+//= data-format/message-body.md#iv-1
+//# The IV length MUST be equal to the IV length of the algorithm suite specified by the Algorithm
+//# Suite ID field.
+//= data-format/message-body.md#iv-2
+//# The IV length MUST be equal to the IV length of the algorithm suite that generated the message.
 /// Bytes in an initialisation vector, in every suite.
 pub const IV_BYTES: usize = 12;
+//= data-format/message-body.md#authentication-tag-1
+//# The authentication tag length MUST be equal to the authentication tag length of the algorithm
+//# suite specified by the Algorithm Suite ID field.
+//= data-format/message-body.md#authentication-tag-2
+//# The authentication tag length MUST be equal to the authentication tag length of the algorithm
+//# suite specified by the Algorithm Suite ID field.
 /// Bytes in an authentication tag, in every suite.
 pub const TAG_BYTES: usize = 16;
 /// Bytes in a key commitment.
@@ -121,7 +132,11 @@ impl MessageVersion {
     #[must_use]
     pub fn byte(self) -> u8 {
         match self {
+            //= data-format/message-header.md#header-body-version-10
+            //# The value of the Version field MUST be 01 in the Version 1.0 header body.
             Self::V1 => 1,
+            //= data-format/message-header.md#header-body-version-20
+            //# The value of the Version field MUST be 02 in the Version 2.0 header body.
             Self::V2 => 2,
         }
     }
@@ -152,6 +167,10 @@ impl AlgorithmSuite {
         Self::Aes256GcmHkdfSha512CommitKeyEcdsaP384,
     ];
 
+    //= data-format/message-header.md#algorithm-suite-id
+    //# This algorithm suite MUST be supported for the ESDK.
+    //= client-apis/decrypt.md#algorithm-suite
+    //# This algorithm suite MUST be supported for the ESDK.
     /// The suite of an identifier.
     ///
     /// # Errors
@@ -227,6 +246,8 @@ impl AlgorithmSuite {
         }
     }
 
+    //= client-apis/encrypt.md#construct-the-header
+    //# The message format version MUST be associated with the algorithm suite.
     /// The version of the format that the suite is written in.
     #[must_use]
     pub fn version(self) -> MessageVersion {
