@@ -15,7 +15,7 @@ use crate::message::encrypted_data_key::EncryptedDataKey;
 use crate::message::encryption_context::EncryptionContext;
 use crate::message::header::{Header, Unverified};
 use crate::message::suite::AlgorithmSuite;
-use crate::options::DecryptOptions;
+use crate::options::{DecryptOptions, NetV4_0_0};
 use crate::policy::{CommitmentPolicy, MayDecrypt, MayEncrypt};
 use crate::secret::DataKey;
 
@@ -30,6 +30,9 @@ pub struct EncryptionRequest {
     pub commitment_policy: CommitmentPolicy,
     /// The suite; `None` takes the policy's default, which is signed.
     pub suite: Option<AlgorithmSuite>,
+    /// Most bytes of plaintext that the message may take; `None` sets no bound. Writing more fails. The
+    /// byte surfaces fill in the plaintext's length.
+    pub plaintext_length_max: Option<u64>,
 }
 
 /// What a reader asks a materials manager for.
@@ -41,6 +44,7 @@ pub struct DecryptionRequest {
     encryption_context: EncryptionContext,
     /// Keys that only the reader supplied: authenticated, but not in the header.
     reproduced_keys: BTreeSet<String>,
+    net_v4_0_0: NetV4_0_0,
 }
 
 impl DecryptionRequest {
@@ -78,6 +82,7 @@ impl DecryptionRequest {
             encrypted_data_keys: header.encrypted_data_keys().to_vec(),
             encryption_context,
             reproduced_keys,
+            net_v4_0_0: options.net_v4_0_0,
         })
     }
 
@@ -120,6 +125,7 @@ pub struct EncryptionMaterials {
     encryption_context: EncryptionContext,
     required_context_keys: BTreeSet<String>,
     encrypted_data_keys: Vec<EncryptedDataKey>,
+    plaintext_length_max: Option<u64>,
     data_key: Option<DataKey>,
     signing_key: Option<Box<dyn SigningKey>>,
 }
@@ -144,6 +150,7 @@ impl EncryptionMaterials {
             encryption_context: request.encryption_context.clone(),
             required_context_keys: BTreeSet::new(),
             encrypted_data_keys: Vec::new(),
+            plaintext_length_max: request.plaintext_length_max,
             data_key: None,
             signing_key: None,
         })
@@ -165,6 +172,12 @@ impl EncryptionMaterials {
     #[must_use]
     pub fn encryption_context(&self) -> &EncryptionContext {
         &self.encryption_context
+    }
+
+    /// Most bytes of plaintext that the message may take, as the request said.
+    #[must_use]
+    pub fn plaintext_length_max(&self) -> Option<u64> {
+        self.plaintext_length_max
     }
 
     /// The data key, once a keyring has made it.
@@ -249,6 +262,7 @@ pub struct DecryptionMaterials {
     permission: MayDecrypt,
     encryption_context: EncryptionContext,
     reproduced_keys: BTreeSet<String>,
+    net_v4_0_0: NetV4_0_0,
     data_key: Option<DataKey>,
     verification_key: Option<Vec<u8>>,
 }
@@ -262,6 +276,7 @@ impl DecryptionMaterials {
             permission: request.permission,
             encryption_context: request.encryption_context.clone(),
             reproduced_keys: request.reproduced_keys.clone(),
+            net_v4_0_0: request.net_v4_0_0,
             data_key: None,
             verification_key: None,
         }
@@ -302,6 +317,10 @@ impl DecryptionMaterials {
     /// Sets the SEC 1 point that verifies the message's signature.
     pub fn set_verification_key(&mut self, point: Vec<u8>) {
         self.verification_key = Some(point);
+    }
+
+    pub(crate) fn net_v4_0_0(&self) -> NetV4_0_0 {
+        self.net_v4_0_0
     }
 
     pub(crate) fn verification_key(&self) -> Option<&[u8]> {

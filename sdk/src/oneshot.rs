@@ -1,17 +1,22 @@
 //! Whole messages as byte slices.
 //!
 //! Nothing is released before everything has been verified.
+//!
+//! The functions that end in `_into` write over a vector of the caller's. One that served for a message
+//! before costs no fresh memory, whose first use takes as long as the cipher does.
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::cmm::MaterialsManager;
-use crate::engine::{Decryptor, Encryptor};
+use crate::engine::{Decryptor, Encryptor, SingleBlockEncryptor};
 use crate::error::{Error, Result};
 use crate::materials::{
     DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
 };
 use crate::message::encryption_context::EncryptionContext;
-use crate::message::frame::{FINAL_OVERHEAD_BYTES, Kind, REGULAR_OVERHEAD_BYTES};
+use crate::message::frame::{
+    FINAL_OVERHEAD_BYTES, Kind, REGULAR_OVERHEAD_BYTES, SINGLE_BLOCK_OVERHEAD_BYTES,
+};
 use crate::message::header::{Header, Parsed};
 use crate::message::suite::AlgorithmSuite;
 use crate::options::{DecryptOptions, EncryptOptions};
@@ -21,6 +26,15 @@ use crate::options::{DecryptOptions, EncryptOptions};
 pub struct Opened {
     /// The plaintext.
     pub plaintext: Vec<u8>,
+    /// The authenticated encryption context.
+    pub encryption_context: EncryptionContext,
+    /// The suite of the message.
+    pub suite: AlgorithmSuite,
+}
+
+/// What an opened message says beside its plaintext.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Particulars {
     /// The authenticated encryption context.
     pub encryption_context: EncryptionContext,
     /// The suite of the message.
@@ -37,7 +51,8 @@ pub async fn encrypt(
     request: &EncryptionRequest,
     options: &EncryptOptions,
 ) -> Result<Vec<u8>> {
-    seal(plaintext, manager.encryption_materials(request).await?, options)
+    let request = of_known_length(request, plaintext);
+    seal(plaintext, manager.encryption_materials(&request).await?, options)
 }
 
 /// Encrypts `plaintext` into one message with materials that are at hand.
@@ -49,26 +64,55 @@ pub fn seal(
     materials: EncryptionMaterials,
     options: &EncryptOptions,
 ) -> Result<Vec<u8>> {
-    let mut encryptor = Encryptor::new(materials, options)?;
-    let frame_length = encryptor.frame_length();
-    // A plaintext of whole frames ends with a full final frame, as the specification recommends.
-    let regular = plaintext.len().saturating_sub(1) / frame_length;
-    let (whole, last) =
-        plaintext.split_at_checked(regular * frame_length).unwrap_or((plaintext, &[]));
+    let mut message = Vec::new();
+    seal_into(plaintext, materials, options, &mut message)?;
+    Ok(message)
+}
 
-    let header_bytes = encryptor.header().len();
-    let overheads = regular * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES;
-    // Zeros at once, which come from the system as they are, are cheaper than zeros frame by frame.
-    let mut message = vec![0; header_bytes + plaintext.len() + overheads];
-    let (header, mut rest) = message.split_at_mut(header_bytes);
-    header.copy_from_slice(encryptor.header());
-    for content in whole.chunks_exact(frame_length) {
-        let (frame, more) = rest.split_at_mut(frame_length + REGULAR_OVERHEAD_BYTES);
-        encryptor.seal_frame_into(content, frame)?;
-        rest = more;
-    }
-    encryptor.seal_final_frame_into(last, rest)?;
-    message.extend_from_slice(&encryptor.finish()?);
+/// As [`seal`], over what `message` held before. After an error it is empty.
+///
+/// # Errors
+/// As [`Encryptor`].
+pub fn seal_into(
+    plaintext: &[u8],
+    materials: EncryptionMaterials,
+    options: &EncryptOptions,
+    message: &mut Vec<u8>,
+) -> Result<()> {
+    let mut encryptor = Encryptor::new(materials, options).inspect_err(|_| message.clear())?;
+    let sealed = seal_frames(plaintext, &mut encryptor, message);
+    let footer = sealed.and_then(|()| encryptor.finish()).inspect_err(|_| message.clear())?;
+    message.extend_from_slice(&footer);
+    Ok(())
+}
+
+/// Encrypts `plaintext` into one message without frames; see [`SingleBlockEncryptor`] for what that is
+/// good for.
+///
+/// # Errors
+/// What the materials manager returns, and as [`SingleBlockEncryptor`].
+pub async fn encrypt_single_block(
+    plaintext: &[u8],
+    manager: &dyn MaterialsManager,
+    request: &EncryptionRequest,
+) -> Result<Vec<u8>> {
+    let request = of_known_length(request, plaintext);
+    seal_single_block(plaintext, manager.encryption_materials(&request).await?)
+}
+
+/// Encrypts `plaintext` into one message without frames, with materials that are at hand.
+///
+/// # Errors
+/// As [`SingleBlockEncryptor`].
+pub fn seal_single_block(plaintext: &[u8], materials: EncryptionMaterials) -> Result<Vec<u8>> {
+    let encryptor = SingleBlockEncryptor::new(materials)?;
+    let header = encryptor.header();
+    let header_bytes = header.len();
+    let mut message = vec![0; header_bytes + plaintext.len() + SINGLE_BLOCK_OVERHEAD_BYTES];
+    let (at_header, block) = message.split_at_mut(header_bytes);
+    at_header.copy_from_slice(header);
+    let footer = encryptor.seal_into(plaintext, block)?;
+    message.extend_from_slice(&footer);
     Ok(message)
 }
 
@@ -91,25 +135,121 @@ pub async fn decrypt(
 /// # Errors
 /// As [`decrypt`].
 pub fn open(message: &[u8], parsed: Parsed, materials: DecryptionMaterials) -> Result<Opened> {
+    let mut plaintext = Vec::new();
+    let Particulars { encryption_context, suite } =
+        open_into(message, parsed, materials, &mut plaintext)?;
+    Ok(Opened { plaintext, encryption_context, suite })
+}
+
+/// As [`open`], over what `plaintext` held before. After an error it is empty, and what was in it wiped.
+///
+/// # Errors
+/// As [`decrypt`].
+pub fn open_into(
+    message: &[u8],
+    parsed: Parsed,
+    materials: DecryptionMaterials,
+    plaintext: &mut Vec<u8>,
+) -> Result<Particulars> {
+    // Wiped when it is dropped, which is when anything turns out to be wrong.
+    let mut guarded = Zeroizing::new(std::mem::take(plaintext));
     let header = parsed.header.verify(materials)?;
-    let encryption_context = header.encryption_context().clone();
-    let suite = header.suite();
+    let particulars = Particulars {
+        encryption_context: header.encryption_context().clone(),
+        suite: header.suite(),
+    };
     let mut decryptor = Decryptor::new(header);
     let body = message.split_at_checked(parsed.length).map_or(&[][..], |(_, body)| body);
-    // Plaintext is shorter than its frames. It is wiped when the end turns out to be wrong.
-    let mut plaintext = Zeroizing::new(vec![0; body.len()]);
-    let (footer, length) = open_frames(&mut decryptor, body, &mut plaintext)?;
-    plaintext.truncate(length);
-    let footer_bytes = decryptor.check_footer(footer)?;
-    if footer.len() > footer_bytes {
+    open_body(&mut decryptor, body, &mut guarded)?;
+    *plaintext = std::mem::take(&mut guarded);
+    Ok(particulars)
+}
+
+/// The request with the bound that a plaintext of known length sets.
+pub(crate) fn of_known_length(request: &EncryptionRequest, plaintext: &[u8]) -> EncryptionRequest {
+    //= client-apis/encrypt.md#get-the-encryption-materials
+    //# Max Plaintext Length: If the [input plaintext](#plaintext) has known length,
+    //# this length MUST be used.
+    EncryptionRequest { plaintext_length_max: Some(plaintext.len() as u64), ..request.clone() }
+}
+
+/// How a plaintext of known length is divided into frames.
+pub(crate) struct Layout {
+    /// Bytes of plaintext in regular frames: whole frames.
+    pub(crate) regular_bytes: usize,
+    /// Bytes of the message before the footer.
+    pub(crate) message_bytes: usize,
+}
+
+impl Layout {
+    /// A plaintext of whole frames ends with a full final frame, not with an empty one.
+    pub(crate) fn new(encryptor: &Encryptor, plaintext_bytes: usize) -> Self {
+        let frame_length = encryptor.frame_length();
+        let regular = plaintext_bytes.saturating_sub(1) / frame_length;
+        let overheads = regular * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES;
+        Self {
+            regular_bytes: regular * frame_length,
+            message_bytes: encryptor.header().len() + plaintext_bytes + overheads,
+        }
+    }
+
+    /// Makes `message` long enough, and returns where the frames go, behind the header.
+    pub(crate) fn begin<'a>(
+        &self,
+        encryptor: &Encryptor,
+        message: &'a mut Vec<u8>,
+    ) -> &'a mut [u8] {
+        resize_for_overwrite(message, self.message_bytes);
+        let (header, frames) = message.split_at_mut(encryptor.header().len());
+        header.copy_from_slice(encryptor.header());
+        frames
+    }
+}
+
+/// Makes `bytes` that long; what it holds is going to be written over. Only what is new costs zeros, and
+/// an empty vector takes them from the system as they are.
+pub(crate) fn resize_for_overwrite(bytes: &mut Vec<u8>, length: usize) {
+    if bytes.capacity() < length {
+        bytes.zeroize();
+        *bytes = vec![0; length];
+    }
+    bytes.resize(length, 0);
+}
+
+fn seal_frames(plaintext: &[u8], encryptor: &mut Encryptor, message: &mut Vec<u8>) -> Result<()> {
+    let layout = Layout::new(encryptor, plaintext.len());
+    let mut rest = layout.begin(encryptor, message);
+    let (regular, last) =
+        plaintext.split_at_checked(layout.regular_bytes).unwrap_or((plaintext, &[]));
+    for content in regular.chunks_exact(encryptor.frame_length()) {
+        let (frame, more) = rest.split_at_mut(content.len() + REGULAR_OVERHEAD_BYTES);
+        encryptor.seal_frame_into(content, frame)?;
+        rest = more;
+    }
+    encryptor.seal_final_frame_into(last, rest)
+}
+
+/// Opens the whole `body` into `plaintext`, and verifies the end of the message.
+fn open_body(decryptor: &mut Decryptor, body: &[u8], plaintext: &mut Vec<u8>) -> Result<()> {
+    // Plaintext is shorter than its frames.
+    resize_for_overwrite(plaintext, body.len());
+    let (rest, filled) = open_frames(decryptor, body, plaintext)?;
+    plaintext.truncate(filled);
+    check_end(decryptor, rest)
+}
+
+/// Verifies what follows the last frame: a footer after a signed message, and nothing else.
+pub(crate) fn check_end(decryptor: &mut Decryptor, rest: &[u8]) -> Result<()> {
+    let footer_bytes = decryptor.check_footer(rest)?;
+    if rest.len() > footer_bytes {
         return Err(Error::TrailingBytes);
     }
-    Ok(Opened { plaintext: std::mem::take(&mut plaintext), encryption_context, suite })
+    Ok(())
 }
 
 /// Opens every frame of `body` into `plaintext`; returns what follows the last frame, and how many bytes
 /// of plaintext there are.
-fn open_frames<'a>(
+pub(crate) fn open_frames<'a>(
     decryptor: &mut Decryptor,
     mut body: &'a [u8],
     plaintext: &mut [u8],

@@ -38,6 +38,22 @@ pub struct DecryptOptions {
     pub reproduced_context: EncryptionContext,
     /// Whether signed messages are read at all.
     pub signed_messages: SignedMessages,
+    /// Whether messages are read that break the specification the way .NET 4.0.0 did.
+    pub net_v4_0_0: NetV4_0_0,
+}
+
+/// Whether messages of the AWS Encryption SDK for .NET, version 4.0.0, are read.
+///
+/// That version, and no other, left the message id out of the key derivation of version 1 messages, and
+/// authenticated two bytes more after the header. Its messages are as authentic as any, but no other
+/// implementation reads them: write them anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetV4_0_0 {
+    /// No: their header tag does not verify.
+    #[default]
+    Refuse,
+    /// Yes: a header whose tag does not verify is tried once more, the way that version wrote it.
+    Retry,
 }
 
 /// Whether signed messages are read.

@@ -2,9 +2,9 @@
 
 use crate::crypto::{AeadKey, CryptoProvider, Iv, Tag, TagMismatch};
 use crate::error::{Error, Region, Result};
-use crate::message::frame::{BodyAad, FrameNumber, Kind, Prefix};
+use crate::message::frame::{BodyAad, FrameNumber, Kind, Prefix, write_prefix};
 use crate::message::header::{Authentication, MessageId};
-use crate::message::suite::{AlgorithmSuite, IV_BYTES};
+use crate::message::suite::{AlgorithmSuite, IV_BYTES, TAG_BYTES};
 use crate::secret::SecretBytes;
 
 /// The IV that ends the header; frames are numbered from 1, so no frame has it.
@@ -37,27 +37,29 @@ impl BodyKey {
         self.aead.open_in_place(&end.iv, aad, &mut [], &end.tag).map_err(mismatch)
     }
 
-    /// Encrypts the content of frame `number` in place. Once for each number: it makes the IV.
-    pub(crate) fn seal_in_place(
+    /// Makes `frame` the frame `number`: its prefix, its content and its tag. The content is `plaintext`,
+    /// or what stands in its place already. Once for each number: it makes the IV.
+    pub(super) fn seal_frame(
         &self,
         kind: Kind,
         number: FrameNumber,
-        content: &mut [u8],
-    ) -> Result<Tag> {
+        plaintext: Option<&[u8]>,
+        frame: &mut [u8],
+    ) -> Result<()> {
+        let (found, overhead) = (frame.len() as u64, kind.prefix_bytes() + TAG_BYTES);
+        let too_small = || Error::BufferSize { buffer: "frame", needed: overhead as u64, found };
+        write_prefix(frame, kind, number, frame.len().saturating_sub(overhead))?;
+        let (_prefix, rest) =
+            frame.split_at_mut_checked(kind.prefix_bytes()).ok_or_else(too_small)?;
+        let (content, tag) = rest.split_last_chunk_mut().ok_or_else(too_small)?;
         let aad = BodyAad::new(&self.message_id, kind, number, content.len() as u64);
-        self.aead.seal_in_place(&number.iv(), aad.as_bytes(), content)
-    }
-
-    /// As [`seal_in_place`](Self::seal_in_place), from one buffer into another of the same length.
-    pub(crate) fn seal_into(
-        &self,
-        kind: Kind,
-        number: FrameNumber,
-        plaintext: &[u8],
-        content: &mut [u8],
-    ) -> Result<Tag> {
-        let aad = BodyAad::new(&self.message_id, kind, number, content.len() as u64);
-        self.aead.seal_into(&number.iv(), aad.as_bytes(), plaintext, content)
+        *tag = match plaintext {
+            None => self.aead.seal_in_place(&number.iv(), aad.as_bytes(), content)?,
+            Some(plaintext) => {
+                self.aead.seal_into(&number.iv(), aad.as_bytes(), plaintext, content)?
+            }
+        };
+        Ok(())
     }
 
     /// Decrypts the content of the frame of `prefix` in place; zeros are left when its tag is wrong.

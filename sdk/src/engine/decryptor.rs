@@ -2,9 +2,11 @@
 //!
 //! Source: `client-apis/decrypt.md#decrypt-the-message-body`.
 
+use super::runs::{Checking, FrameRun, Opening};
 use super::{BodyKey, SignatureCheck};
 use crate::error::{Error, Result};
 use crate::message::footer::Footer;
+use crate::message::frame::REGULAR_OVERHEAD_BYTES;
 use crate::message::frame::{FrameNumber, Kind, Prefix};
 use crate::message::header::{Content, Header, Verified};
 use crate::message::suite::TAG_BYTES;
@@ -32,6 +34,11 @@ impl Decryptor {
         let content = header.content();
         let Verified { body_key, signature_check, .. } = header.state;
         Self { body_key, content, due: Due::Frame(FrameNumber::FIRST), signature_check }
+    }
+
+    /// How the body is divided.
+    pub(super) fn content(&self) -> Content {
+        self.content
     }
 
     /// Looks at the frame that begins with `bytes`: its kind, and how many bytes it takes.
@@ -78,6 +85,37 @@ impl Decryptor {
         let (content, tag) = content_and_tag(&prefix, frame)?;
         self.body_key.open_into(&prefix, content, tag, plaintext)?;
         self.advance(&prefix)
+    }
+
+    /// The numbers of the regular frames that `bytes` begins with, up to `frames_max`: those that are
+    /// there as a whole. Whoever takes them opens them by [`Opening::open_run`] and goes on behind them.
+    ///
+    /// Empty when something else comes next, of which [`peek`](Self::peek) says what.
+    pub(crate) fn take_run(&mut self, bytes: &[u8], frames_max: usize) -> FrameRun {
+        let (Due::Frame(first), Content::Framed(frame_length)) = (self.due, self.content) else {
+            return FrameRun::new(FrameNumber::FIRST, 0);
+        };
+        let frames_max = u32::try_from(frames_max).unwrap_or(u32::MAX);
+        let mut number = first;
+        for frame in bytes.chunks_exact(frame_length as usize + REGULAR_OVERHEAD_BYTES) {
+            let regular = Prefix::parse_framed(frame, number, frame_length)
+                .is_ok_and(|prefix| prefix.kind == Kind::Regular);
+            let next = number.next().filter(|_| regular && number.get() - first.get() < frames_max);
+            let Some(next) = next else { break };
+            number = next;
+        }
+        self.due = Due::Frame(number);
+        FrameRun::new(first, number.get() - first.get())
+    }
+
+    /// The two things that happen to a run, for two threads at a time: opening its frames, in any order,
+    /// and feeding them to the signature's digest, in theirs.
+    pub(crate) fn lanes(&mut self) -> (Opening<'_>, Checking<'_>) {
+        let frame_length = match self.content {
+            Content::Framed(length) => length,
+            Content::SingleBlock => 0,
+        };
+        (Opening::new(&self.body_key, frame_length), Checking::new(self.signature_check.as_mut()))
     }
 
     /// Checks what follows the last frame, and returns how many bytes it takes: a footer after a signed

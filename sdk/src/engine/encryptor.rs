@@ -1,23 +1,25 @@
-//! Writing one message, frame after frame, into the caller's buffers.
+//! Writing one framed message, frame after frame, into the caller's buffers.
 //!
 //! Source: `client-apis/encrypt.md`.
 
+use super::beginning::{Beginning, PlaintextBound};
+use super::runs::{FrameRun, Sealing, Signing};
 use super::signature::Signer;
-use super::{BodyKey, key_schedule};
-use crate::error::{Error, Fault, KeyringFault, Region, Result};
+use super::{BodyKey, finish_signature};
+use crate::error::{Error, Result};
 use crate::materials::EncryptionMaterials;
-use crate::message::footer::Footer;
-use crate::message::frame::{
-    FINAL_OVERHEAD_BYTES, FrameNumber, Kind, REGULAR_OVERHEAD_BYTES, write_prefix,
-};
-use crate::message::header::{self, Content, Fields, MessageId};
-use crate::message::suite::TAG_BYTES;
+use crate::message::frame::{FINAL_OVERHEAD_BYTES, FrameNumber, Kind, REGULAR_OVERHEAD_BYTES};
+use crate::message::header::Content;
 use crate::options::EncryptOptions;
 
 /// Writes one message: the [header](Self::header), any number of regular frames, one final frame, and
 /// the footer that [`finish`](Self::finish) returns.
 ///
 /// It numbers the frames itself and cannot be cloned, so no number, and with it no IV, comes twice.
+///
+/// A plaintext of whole frames can end either way: its last bytes as a full final frame, or as a regular
+/// frame before an empty final one. Readers take both; every surface of this crate writes the first, which
+/// is shorter.
 pub struct Encryptor {
     header: Vec<u8>,
     body_key: BodyKey,
@@ -26,6 +28,7 @@ pub struct Encryptor {
     next: Option<FrameNumber>,
     final_sealed: bool,
     signer: Option<Signer>,
+    bound: PlaintextBound,
 }
 
 impl Encryptor {
@@ -35,33 +38,12 @@ impl Encryptor {
     /// [`Error::Malformed`] for a frame length of zero, [`Error::Keyring`] for materials without a data
     /// key or without a wrapped copy of it, [`Error::LimitExceeded`] when the header would not fit its
     /// length fields, and what the provider returns.
-    pub fn new(mut materials: EncryptionMaterials, options: &EncryptOptions) -> Result<Self> {
-        let frame_length = checked_frame_length(options.frame_length)?;
-        let suite = materials.suite();
-        let provider = materials.provider().clone();
-        let message_id = MessageId::fill_with(suite.version(), |id| provider.fill_random(id))?;
-        let data_key = materials.data_key().ok_or(KeyringFault::DataKeyState("missing"))?;
-        let keys = key_schedule::derive(&*provider, suite, &message_id, data_key)?;
-        let body_key = BodyKey::new(&*provider, suite, message_id, &keys.cipher_key)?;
-        let fields = Fields {
-            suite,
-            message_id,
-            encryption_context: materials.header_context(),
-            encrypted_data_keys: wrapped_keys(&mut materials)?,
-            content: Content::Framed(frame_length),
-            commitment: keys.commitment,
-        };
-        let header = authenticated_header(&fields, &materials, &body_key)?;
-        let mut signer = match (suite.signature(), materials.take_signing_key()) {
-            (Some(algorithm), Some(key)) => Some(Signer::new(&*provider, algorithm, key)),
-            (None, None) => None,
-            _ => return Err(malformed_header(Fault::VerificationKey)),
-        };
-        if let Some(signer) = &mut signer {
-            signer.update(&header);
-        }
+    pub fn new(materials: EncryptionMaterials, options: &EncryptOptions) -> Result<Self> {
+        let frame_length = options.frame_length;
+        let Beginning { header, body_key, signer, bound } =
+            Beginning::new(materials, Content::Framed(frame_length))?;
         let next = Some(FrameNumber::FIRST);
-        Ok(Self { header, body_key, frame_length, next, final_sealed: false, signer })
+        Ok(Self { header, body_key, frame_length, next, final_sealed: false, signer, bound })
     }
 
     /// The serialised header with its tag: the first bytes of the message.
@@ -84,7 +66,7 @@ impl Encryptor {
     ///
     /// # Errors
     /// [`Error::BufferSize`], [`Error::OutOfOrder`] after the final frame, [`Error::LimitExceeded`] when
-    /// the message has no number left.
+    /// the message has no number left, or more plaintext than the materials were asked for.
     pub fn seal_frame(&mut self, frame: &mut [u8]) -> Result<()> {
         require_size(frame, self.frame_length() + REGULAR_OVERHEAD_BYTES)?;
         self.seal(Kind::Regular, None, frame)
@@ -134,28 +116,37 @@ impl Encryptor {
         if !self.final_sealed {
             return Err(Error::OutOfOrder("the message has no final frame yet"));
         }
-        match self.signer {
-            None => Ok(Vec::new()),
-            Some(signer) => Footer::serialize(&signer.finish()?),
-        }
+        finish_signature(self.signer)
+    }
+
+    /// The numbers of the next `frames` regular frames, which [`Sealing::seal_run`] uses up.
+    ///
+    /// # Errors
+    /// As [`seal_frame`](Self::seal_frame); no number has been taken then.
+    pub(crate) fn take_run(&mut self, frames: usize) -> Result<FrameRun> {
+        let first = self.due(Kind::Regular)?;
+        let frames = u32::try_from(frames).map_err(|_| numbers_exhausted())?;
+        let next = first.get().checked_add(frames).and_then(FrameNumber::new);
+        let next = next.ok_or_else(numbers_exhausted)?;
+        self.bound.take(u64::from(frames) * u64::from(self.frame_length))?;
+        self.next = Some(next);
+        Ok(FrameRun::new(first, frames))
+    }
+
+    /// The two things that happen to a run, for two threads at a time: sealing its frames, in any order,
+    /// and signing them, in theirs.
+    pub(crate) fn lanes(&mut self) -> (Sealing<'_>, Signing<'_>) {
+        (Sealing::new(&self.body_key, self.frame_length()), Signing::new(self.signer.as_mut()))
     }
 
     fn seal(&mut self, kind: Kind, plaintext: Option<&[u8]>, frame: &mut [u8]) -> Result<()> {
-        let number = self.take_number(kind)?;
-        let content_bytes = frame.len().saturating_sub(kind.prefix_bytes() + TAG_BYTES);
-        write_prefix(frame, kind, number, content_bytes)?;
-        let too_small = || Error::BufferSize {
-            buffer: "frame",
-            needed: (kind.prefix_bytes() + TAG_BYTES) as u64,
-            found: content_bytes as u64,
-        };
-        let (_prefix, rest) =
-            frame.split_at_mut_checked(kind.prefix_bytes()).ok_or_else(too_small)?;
-        let (content, tag) = rest.split_last_chunk_mut().ok_or_else(too_small)?;
-        *tag = match plaintext {
-            None => self.body_key.seal_in_place(kind, number, content)?,
-            Some(plaintext) => self.body_key.seal_into(kind, number, plaintext, content)?,
-        };
+        let overhead =
+            if kind == Kind::Final { FINAL_OVERHEAD_BYTES } else { REGULAR_OVERHEAD_BYTES };
+        let number = self.due(kind)?;
+        self.bound.take(frame.len().saturating_sub(overhead) as u64)?;
+        // Never given again: not even when sealing fails.
+        self.next = number.next();
+        self.body_key.seal_frame(kind, number, plaintext, frame)?;
         if let Some(signer) = &mut self.signer {
             signer.update(frame);
         }
@@ -163,27 +154,16 @@ impl Encryptor {
         Ok(())
     }
 
-    /// The number of the next frame, which is never given again: not even when sealing it fails.
-    fn take_number(&mut self, kind: Kind) -> Result<FrameNumber> {
+    /// The number of the next frame, if there may be one of `kind`.
+    fn due(&self, kind: Kind) -> Result<FrameNumber> {
         if self.final_sealed {
             return Err(Error::OutOfOrder("the final frame has been sealed already"));
         }
-        let exhausted = Error::LimitExceeded {
-            quantity: "frames",
-            value: u64::from(u32::MAX) + 1,
-            max: u64::from(u32::MAX),
-        };
-        // The last number belongs to the final frame alone.
-        match self.next.take() {
-            Some(FrameNumber::LAST) if kind == Kind::Regular => {
-                self.next = Some(FrameNumber::LAST);
-                Err(exhausted)
-            }
-            Some(number) => {
-                self.next = number.next();
-                Ok(number)
-            }
-            None => Err(exhausted),
+        match self.next {
+            // The last number belongs to the final frame alone.
+            Some(FrameNumber::LAST) if kind == Kind::Regular => Err(numbers_exhausted()),
+            Some(number) => Ok(number),
+            None => Err(numbers_exhausted()),
         }
     }
 
@@ -197,39 +177,9 @@ impl Encryptor {
     }
 }
 
-fn malformed_header(fault: Fault) -> Error {
-    Error::Malformed { region: Region::Header, fault }
-}
-
-fn checked_frame_length(frame_length: u32) -> Result<u32> {
-    if frame_length == 0 {
-        return Err(malformed_header(Fault::FrameLength(0)));
-    }
-    Ok(frame_length)
-}
-
-fn wrapped_keys(
-    materials: &mut EncryptionMaterials,
-) -> Result<Vec<crate::message::encrypted_data_key::EncryptedDataKey>> {
-    let keys = materials.take_encrypted_data_keys();
-    if keys.is_empty() {
-        return Err(KeyringFault::DataKeyState("wrapped by no key").into());
-    }
-    Ok(keys)
-}
-
-fn authenticated_header(
-    fields: &Fields,
-    materials: &EncryptionMaterials,
-    body_key: &BodyKey,
-) -> Result<Vec<u8>> {
-    let mut bytes = header::serialize_body(fields)?;
-    let body_bytes = bytes.len();
-    bytes.extend_from_slice(&materials.required_context().serialize()?);
-    let end = body_key.authenticate_header(&bytes)?;
-    bytes.truncate(body_bytes);
-    header::push_authentication(&mut bytes, fields.suite.version(), end);
-    Ok(bytes)
+fn numbers_exhausted() -> Error {
+    let max = u64::from(u32::MAX);
+    Error::LimitExceeded { quantity: "frames", value: max + 1, max }
 }
 
 fn require_size(buffer: &[u8], needed: usize) -> Result<()> {

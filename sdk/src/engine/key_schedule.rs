@@ -21,6 +21,16 @@ pub(crate) struct MessageKeys {
     pub(crate) commitment: Option<[u8; COMMITMENT_BYTES]>,
 }
 
+/// How the writer of a message went about what the header tag covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// As the specification says.
+    Specified,
+    /// As the AWS Encryption SDK for .NET did in version 4.0.0 alone: the message id is missing from the
+    /// derivation of version 1.
+    NetV4_0_0,
+}
+
 /// Derives the keys of the message `message_id`.
 ///
 /// # Errors
@@ -30,6 +40,7 @@ pub(crate) fn derive(
     suite: AlgorithmSuite,
     message_id: &MessageId,
     data_key: &DataKey,
+    dialect: Dialect,
 ) -> Result<MessageKeys> {
     let secret = data_key.secret();
     let length = suite.data_key_bytes();
@@ -41,6 +52,7 @@ pub(crate) fn derive(
         }
         (Some(hash), MessageVersion::V1) => {
             let salt = zero_salt(hash);
+            let id = if dialect == Dialect::NetV4_0_0 { &[] } else { id };
             let cipher_key = provider.hkdf(hash, salt, secret, &[&suite_id, id], length)?;
             Ok(MessageKeys { cipher_key, commitment: None })
         }

@@ -69,12 +69,17 @@ enum Stage {
 impl Pull {
     /// Reads the body that follows `header`; `already` are bytes of it that came with the header.
     pub(crate) fn new(header: Header<Verified>, already: Vec<u8>, limits: &Limits) -> Self {
-        let first_guess = match header.content() {
+        Self::resume(Decryptor::new(header), already, limits)
+    }
+
+    /// Reads the rest of a body, from the frame on that is due; `already` are bytes of it.
+    pub(crate) fn resume(decryptor: Decryptor, already: Vec<u8>, limits: &Limits) -> Self {
+        let first_guess = match decryptor.content() {
             Content::Framed(length) => (length as usize).saturating_add(REGULAR_OVERHEAD_BYTES),
             Content::SingleBlock => REGULAR_OVERHEAD_BYTES,
         };
         Self {
-            decryptor: Decryptor::new(header),
+            decryptor,
             filled: already.len(),
             buffer: already,
             wanted: 0,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::{CryptoProvider, RunningDigest, SigningKey};
 use crate::error::{Error, Result};
+use crate::message::footer::Footer;
 use crate::message::suite::SignatureAlgorithm;
 
 /// Signs everything it is fed.
@@ -28,6 +29,14 @@ impl Signer {
     /// The DER signature over everything fed.
     pub(super) fn finish(self) -> Result<Vec<u8>> {
         self.key.sign_digest(&self.digest.finish())
+    }
+}
+
+/// The footer that ends a message: with the signature, empty when it is not signed.
+pub(super) fn finish_signature(signer: Option<Signer>) -> Result<Vec<u8>> {
+    match signer {
+        None => Ok(Vec::new()),
+        Some(signer) => Footer::serialize(&signer.finish()?),
     }
 }
 

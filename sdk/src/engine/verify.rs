@@ -4,11 +4,14 @@
 
 use subtle::ConstantTimeEq;
 
-use super::key_schedule::{self, MessageKeys};
+use super::key_schedule::{self, Dialect, MessageKeys};
 use super::{BodyKey, SignatureCheck};
 use crate::error::{Error, Fault, KeyringFault, Region, Result};
 use crate::materials::DecryptionMaterials;
-use crate::message::header::{Authentication, Header, Unverified, Verified, push_authentication};
+use crate::message::header::{
+    Authentication, Fields, Header, Unverified, Verified, push_authentication,
+};
+use crate::options::NetV4_0_0;
 
 impl Header<Unverified> {
     /// Checks the key commitment and the header tag with the materials of this message.
@@ -29,19 +32,16 @@ impl Header<Unverified> {
             let (suite, version) = (materials.suite(), fields.suite.version().byte());
             return Err(malformed(Fault::SuiteOfOtherVersion { suite, version }));
         }
-        let data_key = materials.data_key().ok_or(KeyringFault::DataKeyState("missing"))?;
-        let provider = materials.provider();
-        let keys = key_schedule::derive(&**provider, fields.suite, &fields.message_id, data_key)?;
-        check_commitment(&keys, fields.commitment.as_ref())?;
-
-        let body_key =
-            BodyKey::new(&**provider, fields.suite, fields.message_id, &keys.cipher_key)?;
+        let specified = verified_body_key(&fields, &self.state, &materials, Dialect::Specified);
+        let body_key = match (specified, materials.net_v4_0_0()) {
+            (Err(Error::TagMismatch { .. }), NetV4_0_0::Retry) => {
+                verified_body_key(&fields, &self.state, &materials, Dialect::NetV4_0_0)?
+            }
+            (result, _) => result?,
+        };
         let Unverified { body, authentication } = self.state;
         let header = whole_header(&body, fields.suite.version(), authentication);
-        let mut aad = body;
-        aad.extend_from_slice(&materials.required_context().serialize()?);
-        body_key.verify_header(&aad, &authentication)?;
-
+        let provider = materials.provider();
         let signature_check = match (fields.suite.signature(), materials.verification_key()) {
             (None, None) => None,
             (Some(algorithm), Some(point)) => {
@@ -55,6 +55,30 @@ impl Header<Unverified> {
         let state = Verified { body_key, length: header.len(), signature_check };
         Ok(Header { fields, state })
     }
+}
+
+/// The key of the body, once the commitment and the header tag have been found right.
+fn verified_body_key(
+    fields: &Fields,
+    unverified: &Unverified,
+    materials: &DecryptionMaterials,
+    dialect: Dialect,
+) -> Result<BodyKey> {
+    let (suite, message_id) = (fields.suite, fields.message_id);
+    let provider = &**materials.provider();
+    let data_key = materials.data_key().ok_or(KeyringFault::DataKeyState("missing"))?;
+    let keys = key_schedule::derive(provider, suite, &message_id, data_key, dialect)?;
+    check_commitment(&keys, fields.commitment.as_ref())?;
+    let body_key = BodyKey::new(provider, suite, message_id, &keys.cipher_key)?;
+    let required = materials.required_context();
+    let mut aad = unverified.body.clone();
+    if required.is_empty() && dialect == Dialect::NetV4_0_0 {
+        // It wrote the number of pairs also when there are none.
+        aad.extend_from_slice(&[0, 0]);
+    }
+    aad.extend_from_slice(&required.serialize()?);
+    body_key.verify_header(&aad, &unverified.authentication)?;
+    Ok(body_key)
 }
 
 /// Compares the commitment of the data key with the header's, in constant time.

@@ -25,6 +25,8 @@ pub const FINAL_PREFIX_BYTES: usize = 4 + 4 + IV_BYTES + 4;
 pub const FINAL_OVERHEAD_BYTES: usize = FINAL_PREFIX_BYTES + TAG_BYTES;
 /// Bytes of a single block before its content.
 pub const SINGLE_BLOCK_PREFIX_BYTES: usize = IV_BYTES + 8;
+/// Bytes that a single block takes beyond its content.
+pub const SINGLE_BLOCK_OVERHEAD_BYTES: usize = SINGLE_BLOCK_PREFIX_BYTES + TAG_BYTES;
 
 //= data-format/message-body.md#sequence-number-end
 //# The value MUST be encoded as the 4 bytes FF FF FF FF in hexadecimal notation.
@@ -249,8 +251,8 @@ fn require_number(reader: &Reader<'_>, due: FrameNumber, found: u32) -> Result<(
 /// Writes the prefix of frame `number` over the first bytes of `frame`.
 ///
 /// # Errors
-/// [`Error::BufferSize`] when `frame` is shorter than the prefix or the content is longer than four
-/// bytes can say.
+/// [`Error::BufferSize`] when `frame` is shorter than the prefix or the content of a final frame longer
+/// than four bytes can say.
 pub(crate) fn write_prefix(
     frame: &mut [u8],
     kind: Kind,
@@ -266,6 +268,13 @@ pub(crate) fn write_prefix(
         let (at_number, rest) = frame.split_first_chunk_mut::<4>().ok_or_else(too_small)?;
         *at_number = number_bytes;
         *rest.first_chunk_mut::<IV_BYTES>().ok_or_else(too_small)? = number.iv();
+        return Ok(());
+    }
+    if kind == Kind::SingleBlock {
+        let (at_iv, rest) = frame.split_first_chunk_mut::<IV_BYTES>().ok_or_else(too_small)?;
+        *at_iv = number.iv();
+        let length = (content_bytes as u64).to_be_bytes();
+        *rest.first_chunk_mut::<8>().ok_or_else(too_small)? = length;
         return Ok(());
     }
     let length = u32::try_from(content_bytes).map_err(|_| too_small())?;
@@ -353,6 +362,17 @@ mod tests {
             assert_eq!((prefix.kind, prefix.content_bytes), (kind, content as u64));
             assert_eq!(prefix.iv, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]);
         }
+    }
+
+    #[test]
+    fn the_prefix_of_a_single_block_round_trips() {
+        let mut block = [0; SINGLE_BLOCK_PREFIX_BYTES];
+        write_prefix(&mut block, Kind::SingleBlock, FrameNumber::FIRST, 0x0102_0304).unwrap();
+        let prefix = Prefix::parse_single_block(&block).unwrap();
+        assert_eq!((prefix.kind, prefix.content_bytes), (Kind::SingleBlock, 0x0102_0304));
+        assert_eq!(prefix.iv, FrameNumber::FIRST.iv());
+        let short = &mut block[..SINGLE_BLOCK_PREFIX_BYTES - 1];
+        assert!(write_prefix(short, Kind::SingleBlock, FrameNumber::FIRST, 0).is_err());
     }
 
     #[test]

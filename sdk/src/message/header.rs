@@ -55,7 +55,7 @@ impl std::fmt::Debug for MessageId {
 /// How the body is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Content {
-    /// One block of any length; only read, never written.
+    /// One block of any length.
     SingleBlock,
     /// Frames of this many bytes of plaintext, the last one possibly shorter; at least 1.
     Framed(u32),

@@ -20,7 +20,7 @@ use strongroom_sdk::keyring::{
 use strongroom_sdk::keys::{EcPrivateKey, EcPublicKey, RsaPrivateKey};
 use strongroom_sdk::message::encryption_context::EncryptionContext;
 use strongroom_sdk::message::header::{Content, Header};
-use strongroom_sdk::options::{DecryptOptions, SignedMessages};
+use strongroom_sdk::options::{DecryptOptions, NetV4_0_0, SignedMessages};
 use strongroom_sdk::policy::CommitmentPolicy;
 use strongroom_sdk::range::RangeReader;
 use strongroom_sdk::secret::SecretBytes;
@@ -197,7 +197,7 @@ fn context(pairs: &Value) -> EncryptionContext {
 }
 
 /// A manifest of type `awses-decrypt`, version 2 to 4.
-fn check_manifest(tally: &mut Tally, folder: &Path, must_reject: bool) {
+fn check_manifest(tally: &mut Tally, folder: &Path, net_v4_0_0: NetV4_0_0, must_reject: bool) {
     let manifest = read_json(&folder.join("manifest.json"));
     let keys = read_json(&folder.join("keys.json"));
     for (name, test) in manifest["tests"].as_object().unwrap() {
@@ -208,7 +208,7 @@ fn check_manifest(tally: &mut Tally, folder: &Path, must_reject: bool) {
                 continue;
             }
         };
-        let mut options = permissive();
+        let mut options = DecryptOptions { net_v4_0_0, ..permissive() };
         if test["cmm"] == "RequiredEncryptionContext" {
             options.reproduced_context = context(&test["encryption-context"]);
         }
@@ -312,9 +312,13 @@ fn messages_of_other_implementations_open() {
     }
     let mut tally = Tally::default();
     for manifest in ["regenerated-py4.0.7-raw", "net-v4-4.0.1", "net-valid-4.0.0"] {
-        check_manifest(&mut tally, &folder.join(manifest), false);
+        check_manifest(&mut tally, &folder.join(manifest), NetV4_0_0::Refuse, false);
     }
-    check_manifest(&mut tally, &folder.join("net-invalid-4.0.0"), true);
+    let broken = folder.join("net-invalid-4.0.0");
+    check_manifest(&mut tally, &broken, NetV4_0_0::Refuse, true);
+    check_manifest(&mut tally, &broken, NetV4_0_0::Retry, false);
+    // Whoever asks for the retry loses nothing else.
+    check_manifest(&mut tally, &folder.join("net-v4-4.0.1"), NetV4_0_0::Retry, false);
     check_scenarios(&mut tally, &folder.join("c-from-dafny"));
     check_known_keys(&mut tally, &folder.join("json"));
     tally.report("messages of other implementations");
