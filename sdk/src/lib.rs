@@ -54,7 +54,7 @@
 //! | [`kms`] | the operations of a KMS, as a trait; names of its keys; the AWS client behind it (feature `aws-kms`) |
 //! | [`keyring`], [`cmm`] | who wraps and unwraps data keys |
 //! | [`engine`] | frames in memory: no I/O, no waiting, no allocation for each frame |
-//! | [`oneshot`], [`stream`], `tokio_stream`, [`range`] | the surfaces, thin over the engine |
+//! | [`oneshot`], [`stream`], `tokio_stream`, `futures_stream`, `parallel`, [`range`] | the surfaces, thin over the engine |
 //!
 //! # Invariants
 //!
@@ -76,12 +76,15 @@
 //!
 //! `aws-lc` (default) and `pure-rust`: providers; without either, callers bring a
 //! [`CryptoProvider`](crypto::CryptoProvider) of their own. `tokio` (default): `tokio_stream`.
+//! `futures`: `futures_stream`. `parallel`: `parallel`, on a `rayon` pool.
 //! `object-store`: `range::object`. `aws-kms`: `kms::aws`.
 
 pub mod cmm;
 pub mod crypto;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "futures")]
+pub mod futures_stream;
 pub mod keyring;
 pub mod keys;
 pub mod kms;
@@ -89,6 +92,8 @@ pub mod materials;
 pub mod message;
 pub mod oneshot;
 pub mod options;
+#[cfg(feature = "parallel")]
+pub mod parallel;
 pub mod policy;
 pub mod range;
 pub mod secret;

@@ -13,7 +13,7 @@ use crate::engine::pull::{Pull, Step};
 use crate::error::{Error, Result};
 use crate::materials::{DecryptionMaterials, DecryptionRequest, EncryptionMaterials};
 use crate::message::encryption_context::EncryptionContext;
-use crate::message::header::{Header, Parsed, Unverified};
+use crate::message::header::{Header, Parsed, Unverified, Verified};
 use crate::message::limits::Limits;
 use crate::message::suite::AlgorithmSuite;
 use crate::options::{DecryptOptions, EncryptOptions};
@@ -188,9 +188,7 @@ impl<R: Read> PendingReader<R> {
     /// # Errors
     /// As [`Header::verify`].
     pub fn verify(self, materials: DecryptionMaterials) -> Result<DecryptReader<R>> {
-        let Self { inner, parsed, mut read, limits, .. } = self;
-        let header = parsed.header.verify(materials)?;
-        let body = read.split_off(parsed.length.min(read.len()));
+        let (inner, header, body, limits) = self.into_verified(materials)?;
         let encryption_context = header.encryption_context().clone();
         let suite = header.suite();
         Ok(DecryptReader {
@@ -199,6 +197,20 @@ impl<R: Read> PendingReader<R> {
             encryption_context,
             suite,
         })
+    }
+}
+
+impl<R> PendingReader<R> {
+    /// The input, the verified header, the bytes of the body that came with it, and the limits.
+    #[expect(clippy::type_complexity, reason = "taken apart at once by its two callers")]
+    pub(crate) fn into_verified(
+        self,
+        materials: DecryptionMaterials,
+    ) -> Result<(R, Header<Verified>, Vec<u8>, Limits)> {
+        let Self { inner, parsed, mut read, limits, .. } = self;
+        let header = parsed.header.verify(materials)?;
+        let body = read.split_off(parsed.length.min(read.len()));
+        Ok((inner, header, body, limits))
     }
 }
 
@@ -223,6 +235,16 @@ impl HeaderSearch {
             self.bytes.resize(target, 0);
         }
         self.bytes.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// Copies as many of `bytes` as there is room for, and returns how many; [`filled`](Self::filled) is
+    /// still to be told.
+    #[cfg(feature = "futures")]
+    pub(crate) fn take(&mut self, bytes: &[u8], limits: &Limits) -> usize {
+        let room = self.room(limits);
+        let count = bytes.len().min(room.len());
+        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        count
     }
 
     /// `count` bytes have come; none means the end of the input.
@@ -282,19 +304,24 @@ impl<R: Read> Read for DecryptReader<R> {
 
 impl<R: Read> BufRead for DecryptReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.pull.step()? == Step::More {
-            match self.inner.read(self.pull.room()) {
-                Ok(count) => self.pull.filled(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(self.pull.plaintext())
+        fill_from(&mut self.inner, &mut self.pull)
     }
 
     fn consume(&mut self, count: usize) {
         self.pull.consume(count);
     }
+}
+
+/// Reads from `inner` until `pull` has plaintext, which is empty at the end of the message.
+pub(crate) fn fill_from<'a>(inner: &mut impl Read, pull: &'a mut Pull) -> io::Result<&'a [u8]> {
+    while pull.step()? == Step::More {
+        match inner.read(pull.room()) {
+            Ok(count) => pull.filled(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(pull.plaintext())
 }
 
 /// What was written and not yet encrypted must not stay in memory.
