@@ -1,10 +1,14 @@
 //! What the tests share: keyrings of fixed keys, both providers, messages.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use bytes::Bytes;
+use futures::TryStreamExt;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::crypto::{self, CryptoProvider};
+use strongroom_sdk::futures_stream::DecryptStream;
 use strongroom_sdk::keyring::{Keyring, RawAesKeyring};
 use strongroom_sdk::materials::{
     DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
@@ -15,6 +19,7 @@ use strongroom_sdk::message::header::{Header, Parsed, Verified};
 use strongroom_sdk::message::limits::Limits;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
+use strongroom_sdk::parallel::{self, ParallelDecryptor};
 use strongroom_sdk::policy::CommitmentPolicy;
 use strongroom_sdk::secret::{DataKey, SecretBytes};
 use strongroom_sdk::stream::PendingReader;
@@ -64,6 +69,7 @@ pub(crate) fn request(suite: AlgorithmSuite) -> EncryptionRequest {
             .unwrap(),
         commitment_policy: policy(suite),
         suite: Some(suite),
+        ..EncryptionRequest::default()
     }
 }
 
@@ -156,7 +162,73 @@ pub(crate) fn read_everywhere(
         Ok(opened) => Outcome { surface: "bytes", released: opened.plaintext, error: None },
         Err(error) => Outcome { surface: "bytes", released: Vec::new(), error: Some(error) },
     };
-    vec![one_shot, read_stream(message, manager, options), read_tokio(message, manager, options)]
+    vec![
+        one_shot,
+        read_parallel_bytes(message, manager, options),
+        read_stream(message, manager, options),
+        read_parallel(message, manager, options),
+        read_tokio(message, manager, options),
+        read_futures(message, manager, options),
+    ]
+}
+
+/// Whether a surface releases nothing before everything has been verified.
+pub(crate) fn releases_at_once(surface: &str) -> bool {
+    surface.ends_with("bytes")
+}
+
+/// The pool of the parallel surfaces: more threads than this machine may have.
+pub(crate) fn pool() -> Arc<ThreadPool> {
+    static POOL: LazyLock<Arc<ThreadPool>> =
+        LazyLock::new(|| Arc::new(ThreadPoolBuilder::new().num_threads(3).build().unwrap()));
+    POOL.clone()
+}
+
+fn read_parallel_bytes(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> Outcome {
+    let surface = "parallel bytes";
+    match wait(parallel::decrypt(message, manager, options, &pool())) {
+        Ok(opened) => Outcome { surface, released: opened.plaintext, error: None },
+        Err(error) => Outcome { surface, released: Vec::new(), error: Some(error) },
+    }
+}
+
+fn read_parallel(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> Outcome {
+    let mut released = Vec::new();
+    let result = (|| {
+        let pending = PendingReader::read_header(message, options)?;
+        let materials = wait(manager.decryption_materials(pending.request()))?;
+        let mut reader = ParallelDecryptor::new(pending, materials, pool())?;
+        reader.read_to_end(&mut released).map(drop).map_err(unpack)
+    })();
+    Outcome { surface: "parallel", released, error: result.err() }
+}
+
+/// In pieces of 7 bytes: no frame comes as a whole.
+fn read_futures(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> Outcome {
+    let mut released = Vec::new();
+    let pieces: Vec<std::io::Result<Bytes>> =
+        message.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let result = wait(async {
+        let mut stream =
+            DecryptStream::open(futures::stream::iter(pieces), manager, options).await?;
+        while let Some(plaintext) = stream.try_next().await? {
+            released.extend_from_slice(&plaintext);
+        }
+        Ok(())
+    });
+    Outcome { surface: "futures", released, error: result.err() }
 }
 
 fn read_stream(

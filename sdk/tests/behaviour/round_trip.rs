@@ -1,16 +1,20 @@
 //! What one surface writes, every surface reads.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Write};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::TryStreamExt;
 use proptest::prelude::*;
 use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::engine::{FrameOpener, SignatureStaysUnverified};
+use strongroom_sdk::futures_stream::EncryptStream;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::oneshot;
 use strongroom_sdk::options::EncryptOptions;
+use strongroom_sdk::parallel::{self, ParallelEncryptor};
 use strongroom_sdk::range::RangeReader;
-use strongroom_sdk::stream::{EncryptWriter, PendingReader};
+use strongroom_sdk::stream::EncryptWriter;
 use strongroom_sdk::tokio_stream::{AsyncDecryptReader, AsyncEncryptWriter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -21,7 +25,19 @@ enum Writer {
     OneShot,
     Stream,
     Tokio,
+    ParallelBytes,
+    Parallel,
+    Futures,
 }
+
+const WRITERS: [Writer; 6] = [
+    Writer::OneShot,
+    Writer::Stream,
+    Writer::Tokio,
+    Writer::ParallelBytes,
+    Writer::Parallel,
+    Writer::Futures,
+];
 
 fn write(
     writer: Writer,
@@ -47,15 +63,23 @@ fn write(
             }
             writer.finish().await.unwrap()
         }),
+        Writer::ParallelBytes => {
+            parallel::seal(plaintext, materials, &options, &fixtures::pool()).unwrap()
+        }
+        Writer::Parallel => {
+            let pool = fixtures::pool();
+            let mut writer = ParallelEncryptor::new(Vec::new(), materials, &options, pool).unwrap();
+            plaintext.chunks(piece).for_each(|bytes| writer.write_all(bytes).unwrap());
+            writer.finish().unwrap()
+        }
+        Writer::Futures => {
+            let pieces: Vec<std::io::Result<Bytes>> =
+                plaintext.chunks(piece).map(|bytes| Ok(Bytes::copy_from_slice(bytes))).collect();
+            let plaintext = futures::stream::iter(pieces);
+            let stream = EncryptStream::new(plaintext, materials, &options).unwrap();
+            wait(stream.try_collect::<Vec<Bytes>>()).unwrap().concat()
+        }
     }
-}
-
-fn read_stream(message: &[u8], suite: AlgorithmSuite) -> Vec<u8> {
-    let pending = PendingReader::read_header(message, &fixtures::reading(suite)).unwrap();
-    let materials = wait(fixtures::manager().decryption_materials(pending.request())).unwrap();
-    let mut plaintext = Vec::new();
-    pending.verify(materials).unwrap().read_to_end(&mut plaintext).unwrap();
-    plaintext
 }
 
 fn read_tokio(message: &[u8], suite: AlgorithmSuite, piece: usize) -> Vec<u8> {
@@ -94,7 +118,7 @@ proptest! {
     #[test]
     fn every_surface_reads_what_every_surface_writes(
         suite in suites(),
-        writer in prop::sample::select(vec![Writer::OneShot, Writer::Stream, Writer::Tokio]),
+        writer in prop::sample::select(WRITERS.to_vec()),
         length in 0_usize..300,
         frame_length in 1_u32..80,
         piece in 1_usize..100,
@@ -109,7 +133,10 @@ proptest! {
         prop_assert_eq!(&opened.plaintext, &plaintext);
         prop_assert_eq!(opened.suite, suite);
         prop_assert_eq!(opened.encryption_context.get("purpose"), Some("tests"));
-        prop_assert_eq!(&read_stream(&message, suite), &plaintext);
+        for outcome in fixtures::read_everywhere(&message, &fixtures::manager(), &options) {
+            prop_assert_eq!(&outcome.released, &plaintext, "{}", outcome.surface);
+            prop_assert!(outcome.error.is_none(), "{}: {:?}", outcome.surface, outcome.error);
+        }
         prop_assert_eq!(&read_tokio(&message, suite, piece), &plaintext);
 
         let ranges = range_reader(&message);
