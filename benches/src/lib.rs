@@ -6,12 +6,13 @@
 //! | program | what it does |
 //! |---|---|
 //! | `compare` | archives and restores one tree with Strongroom and with restic, in one run, and prints a table |
-//! | `sdk_speed` | measures the SDK on one core beside the raw cipher that it uses |
+//! | `sdk_speed` | measures the SDK on one core and on several beside the raw cipher that it uses |
 //! | `acceptance` | runs the list of what must be shown on one tree, and prints one line per item |
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`acceptance`] | what must be shown, each item a function that returns its figure |
+//! | [`sdk_speed`] | the surfaces of the SDK, the raw cipher and hash, and the table of both |
 //! | [`measure`] | what one command took: time, processor time, memory |
 //! | [`tool`] | the archivers that are measured, behind one trait |
 //! | [`store`] | where they archive to |
@@ -20,6 +21,7 @@
 
 pub mod acceptance;
 pub mod measure;
+pub mod sdk_speed;
 pub mod store;
 pub mod table;
 pub mod tool;

@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::engine::FrameOpener;
 use crate::error::{Error, Fault, Region, Result};
@@ -197,10 +198,13 @@ impl FrameSpan {
         self.length
     }
 
-    /// Bytes of plaintext in all these frames.
-    fn plaintext_bytes(&self) -> u64 {
-        let regular = self.frames - u32::from(self.final_frame.is_some());
-        u64::from(regular) * u64::from(self.frame_length) + u64::from(self.final_frame.unwrap_or(0))
+    /// Bytes of plaintext in the range, if memory has so many.
+    fn length_in_memory(&self) -> Result<usize> {
+        usize::try_from(self.length).map_err(|_| Error::BufferSize {
+            buffer: "plaintext of the range",
+            needed: self.length,
+            found: usize::MAX as u64,
+        })
     }
 
     /// Number, kind and content length of each frame.
@@ -225,32 +229,64 @@ impl FrameSpan {
 /// [`Error::BufferSize`] when `ciphertext` is not what the span asked for; otherwise as
 /// [`FrameOpener::open_into`].
 pub fn open_span(opener: &FrameOpener, span: &FrameSpan, ciphertext: &[u8]) -> Result<Bytes> {
+    let mut plaintext = vec![0; span.length_in_memory()?];
+    open_span_into(opener, span, ciphertext, &mut plaintext)?;
+    Ok(Bytes::from(plaintext))
+}
+
+/// As [`open_span`], into `plaintext`, which is as long as the range.
+///
+/// Frames that lie in the range as a whole are opened where they belong; of those at its two ends a copy
+/// is cut.
+///
+/// # Errors
+/// As [`open_span`], [`Error::BufferSize`] also for `plaintext`, which is zeroed when a tag does not
+/// verify.
+pub fn open_span_into(
+    opener: &FrameOpener,
+    span: &FrameSpan,
+    ciphertext: &[u8],
+    plaintext: &mut [u8],
+) -> Result<()> {
     let needed = span.ciphertext.end - span.ciphertext.start;
     let found = ciphertext.len() as u64;
     if needed != found || span.frame_length != opener.frame_length() {
         return Err(Error::BufferSize { buffer: "ciphertext of the span", needed, found });
     }
-    let size = |bytes: u64| {
-        usize::try_from(bytes).map_err(|_| Error::BufferSize {
-            buffer: "plaintext",
-            needed: bytes,
-            found: usize::MAX as u64,
-        })
-    };
-    let mut plaintext = vec![0; size(span.plaintext_bytes())?];
-    let (mut from, mut to) = (ciphertext, &mut plaintext[..]);
+    let (needed, found) = (span.length, plaintext.len() as u64);
+    if needed != found {
+        return Err(Error::BufferSize { buffer: "plaintext of the range", needed, found });
+    }
+    open_frames(opener, span, ciphertext, plaintext).inspect_err(|_| plaintext.zeroize())
+}
+
+fn open_frames(
+    opener: &FrameOpener,
+    span: &FrameSpan,
+    ciphertext: &[u8],
+    plaintext: &mut [u8],
+) -> Result<()> {
+    // Plaintext of the next frame that comes before the range.
+    let mut skip = usize::try_from(span.skip).unwrap_or(usize::MAX);
+    let (mut from, mut to) = (ciphertext, plaintext);
     for (number, kind, content_bytes) in span.iter() {
         let number = number.ok_or_else(|| too_many_frames(u64::from(span.first_index)))?;
         let truncated = || Error::Truncated { region: kind.region(number) };
         let content_bytes = content_bytes as usize;
         let frame_bytes = content_bytes + kind.prefix_bytes() + crate::message::suite::TAG_BYTES;
         let (frame, more) = from.split_at_checked(frame_bytes).ok_or_else(truncated)?;
-        let (content, room) = to.split_at_mut_checked(content_bytes).ok_or_else(truncated)?;
-        opener.open_into(number, kind, frame, content)?;
-        (from, to) = (more, room);
+        let wanted = content_bytes.saturating_sub(skip).min(to.len());
+        let (room, rest) = to.split_at_mut_checked(wanted).ok_or_else(truncated)?;
+        if wanted == content_bytes {
+            opener.open_into(number, kind, frame, room)?;
+        } else {
+            let mut content = Zeroizing::new(vec![0; content_bytes]);
+            opener.open_into(number, kind, frame, &mut content)?;
+            room.copy_from_slice(content.get(skip..skip + wanted).ok_or_else(truncated)?);
+        }
+        (from, to, skip) = (more, rest, 0);
     }
-    let skip = size(span.skip)?;
-    Ok(Bytes::from(plaintext).slice(skip..skip + size(span.length)?))
+    Ok(())
 }
 
 /// The map of a signed message, whose footer's length is not known: `read` gets its last bytes.

@@ -13,9 +13,11 @@ use crate::engine::pull::{Pull, Step};
 use crate::error::{Error, Result};
 use crate::materials::{DecryptionMaterials, DecryptionRequest, EncryptionMaterials};
 use crate::message::encryption_context::EncryptionContext;
+use crate::message::frame::REGULAR_OVERHEAD_BYTES;
 use crate::message::header::{Header, Parsed, Unverified, Verified};
 use crate::message::limits::Limits;
 use crate::message::suite::AlgorithmSuite;
+use crate::oneshot::resize_for_overwrite;
 use crate::options::{DecryptOptions, EncryptOptions};
 
 mod frame_buffer;
@@ -25,6 +27,9 @@ pub(crate) use frame_buffer::FrameBuffer;
 /// Bytes read at first to find the header; headers are a few hundred.
 pub(crate) const HEADER_GUESS_BYTES: usize = 4096;
 
+/// Bytes of plaintext that are sealed and written at once, when frames are shorter.
+const BATCH_BYTES: usize = 64 * 1024;
+
 /// Encrypts what is written to it into a message on `W`.
 ///
 /// Only [`finish`](Self::finish) completes the message. Dropping the writer before leaves a truncated one,
@@ -32,7 +37,10 @@ pub(crate) const HEADER_GUESS_BYTES: usize = 4096;
 pub struct EncryptWriter<W: Write> {
     inner: W,
     encryptor: Encryptor,
+    /// Plaintext that is not a frame yet.
     frame: FrameBuffer,
+    /// Sealed frames on their way to `inner`.
+    batch: Vec<u8>,
     failed: bool,
 }
 
@@ -49,7 +57,7 @@ impl<W: Write> EncryptWriter<W> {
         let encryptor = Encryptor::new(materials, options)?;
         inner.write_all(encryptor.header()).map_err(Error::io("writing the header"))?;
         let frame = FrameBuffer::new(encryptor.frame_length());
-        Ok(Self { inner, encryptor, frame, failed: false })
+        Ok(Self { inner, encryptor, frame, batch: Vec::new(), failed: false })
     }
 
     /// The header that has been written.
@@ -91,12 +99,17 @@ impl<W: Write> EncryptWriter<W> {
         Ok(())
     }
 
-    /// Seals `content`, one whole frame, and writes the frame.
-    fn write_frame_of(&mut self, content: &[u8]) -> Result<()> {
+    /// Seals `content`, whole frames, and writes them at once.
+    fn write_frames_of(&mut self, content: &[u8]) -> Result<()> {
         self.require_whole()?;
         self.failed = true;
-        let sealed = self.frame.seal_regular_of(content, &mut self.encryptor)?;
-        self.inner.write_all(sealed).map_err(Error::io("writing a frame"))?;
+        let frames = content.len() / self.encryptor.frame_length();
+        let run = self.encryptor.take_run(frames)?;
+        resize_for_overwrite(&mut self.batch, content.len() + frames * REGULAR_OVERHEAD_BYTES);
+        let (sealing, mut signing) = self.encryptor.lanes();
+        sealing.seal_run(run, content, &mut self.batch)?;
+        signing.update(&self.batch);
+        self.inner.write_all(&self.batch).map_err(Error::io("writing frames"))?;
         self.failed = false;
         Ok(())
     }
@@ -110,13 +123,15 @@ impl<W: Write> Write for EncryptWriter<W> {
         }
         // More than a frame at once: the first of it is not the final frame, and needs no copy.
         let frame_length = self.encryptor.frame_length();
-        if let Some((content, [_more, ..])) = bytes.split_at_checked(frame_length)
-            && self.frame.is_empty()
-        {
-            self.write_frame_of(content)?;
-            return Ok(frame_length);
+        let frames = bytes.len().saturating_sub(1) / frame_length;
+        let frames = frames.min((BATCH_BYTES / frame_length).max(1));
+        match bytes.split_at_checked(frames * frame_length) {
+            Some((content, _more)) if frames > 0 && self.frame.is_empty() => {
+                self.write_frames_of(content)?;
+                Ok(content.len())
+            }
+            _ => Ok(self.frame.fill(bytes)),
         }
-        Ok(self.frame.fill(bytes))
     }
 
     /// Flushes the writer below; a frame that is not full stays here.

@@ -25,11 +25,13 @@ const MAY_DEPEND_ON: [(&str, &str, &[&str]); 7] = [
 /// Words that only the named files (or folders) of a crate's `src` may use.
 ///
 /// A word is looked for in code, not in comments, at the beginning of a path.
-const WORDS: [(&str, &str, &[&str]); 19] = [
+const WORDS: [(&str, &str, &[&str]); 21] = [
     // The SDK's core knows no network, no runtime, no clock, no environment.
     ("sdk", "tokio::", &["tokio_stream.rs", "tokio_stream/", "range/", "range.rs"]),
     ("sdk", "aws_sdk_kms::", &["kms/aws.rs"]),
     ("sdk", "object_store::", &["range/", "range.rs"]),
+    ("sdk", "rayon::", &["parallel/", "parallel.rs"]),
+    ("sdk", "futures_core::", &["futures_stream/", "futures_stream.rs"]),
     ("sdk", "std::net::", &[]),
     ("sdk", "std::env::", &[]),
     ("sdk", "SystemTime::now", &[]),

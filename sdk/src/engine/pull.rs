@@ -14,6 +14,8 @@ use crate::message::limits::{Limits, SIGNATURE_BYTES_MAX, within};
 /// How much room is made at once, in bytes, beyond what is there already: a header that lies about its
 /// frame length costs as much memory as bytes arrive, at most doubled.
 const ROOM_BYTES_MIN: usize = 64 * 1024 + REGULAR_OVERHEAD_BYTES;
+/// How many bytes are asked for at least: short frames come several with one read.
+const READ_BYTES_MIN: usize = 32 * 1024;
 
 /// What a [`Pull`] needs, or has.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,10 +34,11 @@ pub(crate) enum Step {
 /// signature, if it is signed, and that nothing follows.
 pub(crate) struct Pull {
     decryptor: Decryptor,
-    /// Bytes of the message from the current frame on; the first `filled` are there.
+    /// Bytes of the message: the current frame begins at `start`, what is there ends at `filled`.
     buffer: Vec<u8>,
+    start: usize,
     filled: usize,
-    /// Length up to which the buffer must be filled before it is worth looking again.
+    /// How many bytes must be there from `start` on before it is worth looking again.
     wanted: usize,
     at_end_of_input: bool,
     /// Plaintext in `buffer` that may be given out.
@@ -47,11 +50,12 @@ pub(crate) struct Pull {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
-    /// Frames are due; the first `opened` bytes of the buffer are one that is done with.
+    /// Frames are due; `opened` bytes of the buffer, from `start` on, are one that is done with.
     Frames {
         opened: usize,
     },
-    /// The last frame is open and its plaintext withheld; the footer begins at `footer`.
+    /// The last frame is open, at the start of the buffer, and its plaintext withheld; the footer begins
+    /// at `footer`.
     Footer {
         plaintext: Range<usize>,
         footer: usize,
@@ -80,6 +84,7 @@ impl Pull {
         };
         Self {
             decryptor,
+            start: 0,
             filled: already.len(),
             buffer: already,
             wanted: 0,
@@ -103,8 +108,13 @@ impl Pull {
 
     /// Where the next bytes of the message go; never empty after [`Step::More`].
     pub(crate) fn room(&mut self) -> &mut [u8] {
+        let until = self.start.saturating_add(self.wanted.max(READ_BYTES_MIN));
+        if self.buffer.len() < until {
+            self.compact();
+        }
         let growth = self.filled.max(ROOM_BYTES_MIN);
-        let until = self.wanted.min(self.filled.saturating_add(growth)).max(self.filled);
+        let until = self.start.saturating_add(self.wanted.max(READ_BYTES_MIN));
+        let until = until.min(self.filled.saturating_add(growth)).max(self.filled);
         if self.buffer.len() < until {
             self.buffer.resize(until, 0);
         }
@@ -122,7 +132,7 @@ impl Pull {
         if !self.ready.is_empty() {
             return Ok(Step::Plaintext);
         }
-        if self.filled < self.wanted && !self.at_end_of_input {
+        if self.available() < self.wanted && !self.at_end_of_input {
             return Ok(Step::More);
         }
         self.advance().inspect_err(|_| {
@@ -136,7 +146,7 @@ impl Pull {
         loop {
             match self.stage.clone() {
                 Stage::Frames { opened } => {
-                    self.discard(opened);
+                    self.start = self.start.saturating_add(opened).min(self.filled);
                     self.stage = Stage::Frames { opened: 0 };
                     match self.open_frame() {
                         Err(error @ Error::Truncated { .. }) => return self.more_or(error),
@@ -191,8 +201,8 @@ impl Pull {
     ///
     /// On [`Error::Truncated`] `wanted` says how many bytes it takes to try again.
     fn open_frame(&mut self) -> Result<()> {
-        self.wanted = self.first_guess.max(self.filled.saturating_add(1));
-        let there = self.buffer.get_mut(..self.filled).unwrap_or_default();
+        self.wanted = self.first_guess.max(self.available().saturating_add(1));
+        let there = self.buffer.get(self.start..self.filled).unwrap_or_default();
         let prefix = self.decryptor.peek(there)?;
         let region = prefix.region();
         // Frames are within it since the header was read; a single block says only now how long it is.
@@ -204,9 +214,15 @@ impl Pull {
         };
         let frame_bytes = usize::try_from(prefix.total_bytes()).map_err(too_long)?;
         self.wanted = frame_bytes;
-        let frame = there.get_mut(..frame_bytes).ok_or(Error::Truncated { region })?;
+        if self.available() < frame_bytes {
+            return Err(Error::Truncated { region });
+        }
+        if prefix.kind != Kind::Regular {
+            self.compact();
+        }
+        let frame = self.buffer.get_mut(self.start..self.start + frame_bytes).unwrap_or_default();
         let content_bytes = self.decryptor.open_in_place(frame)?.len();
-        let start = prefix.kind.prefix_bytes();
+        let start = self.start + prefix.kind.prefix_bytes();
         let plaintext = start..start + content_bytes;
         if prefix.kind == Kind::Regular {
             self.ready = plaintext;
@@ -218,11 +234,17 @@ impl Pull {
         Ok(())
     }
 
-    /// Drops the first `bytes` of the buffer. What follows a regular frame is usually nothing.
-    fn discard(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.buffer.copy_within(bytes..self.filled, 0);
-            self.filled = self.filled.saturating_sub(bytes);
+    /// Bytes that are there from the current frame on.
+    fn available(&self) -> usize {
+        self.filled.saturating_sub(self.start)
+    }
+
+    /// Moves the current frame, which is not open yet, to the start of the buffer.
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.filled, 0);
+            self.filled = self.available();
+            self.start = 0;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{FrameMap, locate_final_frame, open_span};
+use super::{FrameMap, FrameSpan, locate_final_frame, open_span, open_span_into};
 use crate::engine::FrameOpener;
 use crate::error::{Error, Result};
 use crate::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
@@ -24,6 +24,11 @@ pub trait ReadAt {
     /// # Errors
     /// When that cannot be found out.
     fn length(&self) -> std::io::Result<u64>;
+
+    /// All the bytes, when they are in memory: they are opened where they are, without a copy.
+    fn in_memory(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl ReadAt for [u8] {
@@ -38,6 +43,10 @@ impl ReadAt for [u8] {
     fn length(&self) -> std::io::Result<u64> {
         Ok(self.len() as u64)
     }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(self)
+    }
 }
 
 impl ReadAt for Vec<u8> {
@@ -48,6 +57,10 @@ impl ReadAt for Vec<u8> {
     fn length(&self) -> std::io::Result<u64> {
         self.as_slice().length()
     }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(self)
+    }
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for &T {
@@ -57,6 +70,10 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
 
     fn length(&self) -> std::io::Result<u64> {
         (**self).length()
+    }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        (**self).in_memory()
     }
 }
 
@@ -118,8 +135,32 @@ impl<R: ReadAt> RangeReader<R> {
     /// [`Error::RangeOutside`], [`Error::Io`], and as [`open_span`].
     pub fn read(&self, range: Range<u64>) -> Result<Bytes> {
         let span = self.map.span(range)?;
-        let ciphertext = read(&self.source, span.ciphertext())?;
-        open_span(&self.opener, &span, &ciphertext)
+        match self.lent(&span) {
+            Some(ciphertext) => open_span(&self.opener, &span, ciphertext),
+            None => open_span(&self.opener, &span, &read(&self.source, span.ciphertext())?),
+        }
+    }
+
+    /// The plaintext from `offset` on into all of `plaintext`, with one read of the source.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `plaintext` is zeroed when a tag does not verify.
+    pub fn read_exact_at(&self, plaintext: &mut [u8], offset: u64) -> Result<()> {
+        let span = self.map.span(offset..offset.saturating_add(plaintext.len() as u64))?;
+        match self.lent(&span) {
+            Some(ciphertext) => open_span_into(&self.opener, &span, ciphertext, plaintext),
+            None => {
+                let ciphertext = read(&self.source, span.ciphertext())?;
+                open_span_into(&self.opener, &span, &ciphertext, plaintext)
+            }
+        }
+    }
+
+    /// The ciphertext of `span`, when the source is in memory.
+    fn lent(&self, span: &FrameSpan) -> Option<&[u8]> {
+        let start = usize::try_from(span.ciphertext().start).ok()?;
+        let end = usize::try_from(span.ciphertext().end).ok()?;
+        self.source.in_memory()?.get(start..end)
     }
 }
 

@@ -54,19 +54,6 @@ impl FrameBuffer {
         Ok(frame)
     }
 
-    /// `content`, one whole frame that was never here, as the next regular frame of `encryptor`.
-    pub(crate) fn seal_regular_of(
-        &mut self,
-        content: &[u8],
-        encryptor: &mut Encryptor,
-    ) -> Result<&[u8]> {
-        let end = FINAL_PREFIX_BYTES + self.frame_length + TAG_BYTES;
-        self.require(end);
-        let frame = self.bytes.get_mut(REGULAR_START..end).unwrap_or_default();
-        encryptor.seal_frame_into(content, frame)?;
-        Ok(frame)
-    }
-
     /// The plaintext as the final frame of `encryptor`.
     pub(crate) fn seal_final(&mut self, encryptor: &mut Encryptor) -> Result<&[u8]> {
         let end = self.end();

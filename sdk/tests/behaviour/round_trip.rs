@@ -7,8 +7,10 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
-use strongroom_sdk::engine::{FrameOpener, SignatureStaysUnverified};
+use strongroom_sdk::engine::{Encryptor, FrameOpener, SignatureStaysUnverified};
 use strongroom_sdk::futures_stream::EncryptStream;
+use strongroom_sdk::materials::EncryptionMaterials;
+use strongroom_sdk::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::oneshot;
 use strongroom_sdk::options::EncryptOptions;
@@ -46,9 +48,19 @@ fn write(
     frame_length: u32,
     piece: usize,
 ) -> Vec<u8> {
-    let options = EncryptOptions { frame_length };
     let manager = fixtures::manager();
     let materials = wait(manager.encryption_materials(&fixtures::request(suite))).unwrap();
+    write_with(writer, plaintext, materials, frame_length, piece)
+}
+
+fn write_with(
+    writer: Writer,
+    plaintext: &[u8],
+    materials: EncryptionMaterials,
+    frame_length: u32,
+    piece: usize,
+) -> Vec<u8> {
+    let options = EncryptOptions { frame_length };
     match writer {
         Writer::OneShot => oneshot::seal(plaintext, materials, &options).unwrap(),
         Writer::Stream => {
@@ -195,4 +207,50 @@ fn an_unfinished_writer_leaves_a_message_that_is_refused() {
     let options = fixtures::reading(fixtures::UNSIGNED);
     let error = wait(oneshot::decrypt(&message, &fixtures::manager(), &options)).unwrap_err();
     assert!(matches!(error, strongroom_sdk::Error::Truncated { .. }), "{error}");
+}
+
+#[test]
+fn a_plaintext_of_whole_frames_may_end_either_way() {
+    let plaintext = fixtures::sample(3 * 16);
+    for suite in AlgorithmSuite::ALL {
+        let (manager, reading) = (fixtures::manager(), fixtures::reading(suite));
+        for regular in [2, 3] {
+            let materials = wait(manager.encryption_materials(&fixtures::request(suite)));
+            let options = EncryptOptions { frame_length: 16 };
+            let mut encryptor = Encryptor::new(materials.unwrap(), &options).unwrap();
+            let mut message = encryptor.header().to_vec();
+            let (whole, last) = plaintext.split_at(regular * 16);
+            for content in whole.chunks(16) {
+                let mut frame = vec![0; 16 + REGULAR_OVERHEAD_BYTES];
+                encryptor.seal_frame_into(content, &mut frame).unwrap();
+                message.extend_from_slice(&frame);
+            }
+            let mut frame = vec![0; last.len() + FINAL_OVERHEAD_BYTES];
+            encryptor.seal_final_frame_into(last, &mut frame).unwrap();
+            message.extend_from_slice(&frame);
+            message.extend_from_slice(&encryptor.finish().unwrap());
+            for outcome in fixtures::read_everywhere(&message, &manager, &reading) {
+                assert!(
+                    outcome.error.is_none(),
+                    "{suite} {}: {:?}",
+                    outcome.surface,
+                    outcome.error
+                );
+                assert_eq!(outcome.released, plaintext, "{suite} {}", outcome.surface);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_surface_writes_more_plaintext_than_its_materials_were_asked_for() {
+    for (writer, extra) in WRITERS.into_iter().flat_map(|writer| [(writer, 0), (writer, 1)]) {
+        let written = std::panic::catch_unwind(|| {
+            let mut request = fixtures::request(fixtures::UNSIGNED);
+            request.plaintext_length_max = Some(48);
+            let materials = wait(fixtures::manager().encryption_materials(&request)).unwrap();
+            write_with(writer, &fixtures::sample(48 + extra), materials, 16, 7)
+        });
+        assert_eq!(written.is_ok(), extra == 0, "{writer:?}");
+    }
 }
