@@ -364,6 +364,20 @@ pub enum KeyringFault {
     /// The wrapped data key does not open with the keyring's key; no more is told of RSA, on purpose.
     #[error("the wrapped data key does not open with this key")]
     NotUnwrapped,
+    /// The digest that came with a data key is of another encryption context.
+    #[error("the wrapped data key belongs to another encryption context")]
+    ContextDigest,
+    /// A keyring to which everybody can write was asked to handle a signed suite.
+    #[error("suite {0} is signed, which proves nothing where everybody can wrap data keys")]
+    SignedSuite(AlgorithmSuite),
+    /// A KMS key is for something else.
+    #[error("KMS key {key:?} is for {usage}")]
+    KeyUsage {
+        /// The key identifier of the request.
+        key: String,
+        /// What the key is for, in the service's words.
+        usage: String,
+    },
     /// A shared secret gives another wrapping key than the one that the encrypted data key commits to.
     #[error("the wrapping key is not the one that the encrypted data key commits to")]
     WrappingKeyCommitment,

@@ -19,8 +19,8 @@ pub mod raw_ecdh;
 pub mod raw_rsa;
 
 pub use aws_kms::{
-    AwsKmsDiscoveryKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring,
-    DiscoveryFilter, RegionalKeyrings,
+    AwsKmsDiscoveryKeyring, AwsKmsEcdhKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring,
+    AwsKmsMrkKeyring, AwsKmsRsaKeyring, DiscoveryFilter, KmsEcKey, RegionalKeyrings,
 };
 pub use multi::MultiKeyring;
 pub use raw_aes::RawAesKeyring;

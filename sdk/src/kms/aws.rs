@@ -11,9 +11,11 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::config::{Config, Region};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::{EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec};
 
 use super::{
-    ClientSupplier, Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
+    AsymmetricRequest, ClientSupplier, Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError,
+    KmsRequest, PublicKey, RsaAlgorithm, SharedSecret,
 };
 use crate::message::encryption_context::EncryptionContext;
 use crate::secret::SecretBytes;
@@ -118,6 +120,73 @@ impl KmsClient for AwsKmsClient {
             .map_err(|error| kms_error(OPERATION, error))?;
         Ok(Decrypted {
             plaintext: secret(required(OPERATION, "Plaintext", answer.plaintext)?),
+            key_id: required(OPERATION, "KeyId", answer.key_id)?,
+        })
+    }
+
+    async fn decrypt_rsa(
+        &self,
+        request: AsymmetricRequest<'_>,
+        algorithm: RsaAlgorithm,
+        ciphertext: &[u8],
+    ) -> Result<Decrypted, KmsError> {
+        const OPERATION: &str = "Decrypt";
+        let algorithm = match algorithm {
+            RsaAlgorithm::OaepSha1 => EncryptionAlgorithmSpec::RsaesOaepSha1,
+            RsaAlgorithm::OaepSha256 => EncryptionAlgorithmSpec::RsaesOaepSha256,
+        };
+        let answer = self
+            .client
+            .decrypt()
+            .key_id(request.key_id)
+            .encryption_algorithm(algorithm)
+            .ciphertext_blob(Blob::new(ciphertext))
+            .set_grant_tokens(tokens(request.grant_tokens))
+            .send()
+            .await
+            .map_err(|error| kms_error(OPERATION, error))?;
+        Ok(Decrypted {
+            plaintext: secret(required(OPERATION, "Plaintext", answer.plaintext)?),
+            key_id: required(OPERATION, "KeyId", answer.key_id)?,
+        })
+    }
+
+    async fn get_public_key(&self, request: AsymmetricRequest<'_>) -> Result<PublicKey, KmsError> {
+        const OPERATION: &str = "GetPublicKey";
+        let answer = self
+            .client
+            .get_public_key()
+            .key_id(request.key_id)
+            .set_grant_tokens(tokens(request.grant_tokens))
+            .send()
+            .await
+            .map_err(|error| kms_error(OPERATION, error))?;
+        let key_usage = required(OPERATION, "KeyUsage", answer.key_usage)?;
+        Ok(PublicKey {
+            spki: required(OPERATION, "PublicKey", answer.public_key)?.into_inner(),
+            key_usage: key_usage.as_str().to_owned(),
+            key_id: required(OPERATION, "KeyId", answer.key_id)?,
+        })
+    }
+
+    async fn derive_shared_secret(
+        &self,
+        request: AsymmetricRequest<'_>,
+        public_key: &[u8],
+    ) -> Result<SharedSecret, KmsError> {
+        const OPERATION: &str = "DeriveSharedSecret";
+        let answer = self
+            .client
+            .derive_shared_secret()
+            .key_id(request.key_id)
+            .key_agreement_algorithm(KeyAgreementAlgorithmSpec::Ecdh)
+            .public_key(Blob::new(public_key))
+            .set_grant_tokens(tokens(request.grant_tokens))
+            .send()
+            .await
+            .map_err(|error| kms_error(OPERATION, error))?;
+        Ok(SharedSecret {
+            secret: secret(required(OPERATION, "SharedSecret", answer.shared_secret)?),
             key_id: required(OPERATION, "KeyId", answer.key_id)?,
         })
     }

@@ -1,4 +1,4 @@
-//! The three operations of a KMS that keyrings need, as a small trait.
+//! The operations of a KMS that keyrings need, as a small trait; a client needs only three of them.
 //!
 //! The core talks to this trait only; `aws` (feature `aws-kms`) puts the AWS SDK's client behind it.
 
@@ -8,10 +8,12 @@ use crate::message::encryption_context::EncryptionContext;
 use crate::secret::SecretBytes;
 
 pub mod arn;
+mod asymmetric;
 #[cfg(feature = "aws-kms")]
 pub mod aws;
 pub mod regional;
 
+pub use asymmetric::{AsymmetricRequest, PublicKey, RsaAlgorithm, SharedSecret};
 pub use regional::{ClientSupplier, RegionalClient};
 
 /// What goes with every request: which key, and what the KMS authenticates with it.
@@ -84,6 +86,39 @@ pub trait KmsClient: Send + Sync {
         request: KmsRequest<'_>,
         ciphertext: &[u8],
     ) -> Result<Decrypted, KmsError>;
+
+    /// Decrypts `ciphertext` with an RSA key.
+    ///
+    /// # Errors
+    /// What the service answered, or why it could not be reached; [`KmsError::NotOffered`].
+    async fn decrypt_rsa(
+        &self,
+        _request: AsymmetricRequest<'_>,
+        _algorithm: RsaAlgorithm,
+        _ciphertext: &[u8],
+    ) -> Result<Decrypted, KmsError> {
+        Err(KmsError::NotOffered { operation: "Decrypt with an RSA key" })
+    }
+
+    /// The public half of an asymmetric key.
+    ///
+    /// # Errors
+    /// What the service answered, or why it could not be reached; [`KmsError::NotOffered`].
+    async fn get_public_key(&self, _request: AsymmetricRequest<'_>) -> Result<PublicKey, KmsError> {
+        Err(KmsError::NotOffered { operation: "GetPublicKey" })
+    }
+
+    /// The secret that an elliptic-curve key shares with the key of the SubjectPublicKeyInfo `public_key`.
+    ///
+    /// # Errors
+    /// What the service answered, or why it could not be reached; [`KmsError::NotOffered`].
+    async fn derive_shared_secret(
+        &self,
+        _request: AsymmetricRequest<'_>,
+        _public_key: &[u8],
+    ) -> Result<SharedSecret, KmsError> {
+        Err(KmsError::NotOffered { operation: "DeriveSharedSecret" })
+    }
 }
 
 /// Why a KMS gave no key.
@@ -118,6 +153,12 @@ pub enum KmsError {
         region: String,
         /// Why there is none.
         reason: &'static str,
+    },
+    /// This client does not have the operation.
+    #[error("{operation}: this client does not offer it")]
+    NotOffered {
+        /// The operation.
+        operation: &'static str,
     },
     /// An answer without a field that it must have.
     #[error("{operation}: the answer has no {field}")]

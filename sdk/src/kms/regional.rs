@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::arn::KmsArn;
-use super::{Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest};
+use super::{
+    AsymmetricRequest, Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
+    PublicKey, RsaAlgorithm, SharedSecret,
+};
 use crate::secret::SecretBytes;
 
 /// Longest name of a Region, in bytes; AWS's own have at most 15.
@@ -76,6 +79,27 @@ impl KmsClient for RegionalClient {
         ciphertext: &[u8],
     ) -> Result<Decrypted, KmsError> {
         self.client(request.key_id)?.decrypt(request, ciphertext).await
+    }
+
+    async fn decrypt_rsa(
+        &self,
+        request: AsymmetricRequest<'_>,
+        algorithm: RsaAlgorithm,
+        ciphertext: &[u8],
+    ) -> Result<Decrypted, KmsError> {
+        self.client(request.key_id)?.decrypt_rsa(request, algorithm, ciphertext).await
+    }
+
+    async fn get_public_key(&self, request: AsymmetricRequest<'_>) -> Result<PublicKey, KmsError> {
+        self.client(request.key_id)?.get_public_key(request).await
+    }
+
+    async fn derive_shared_secret(
+        &self,
+        request: AsymmetricRequest<'_>,
+        public_key: &[u8],
+    ) -> Result<SharedSecret, KmsError> {
+        self.client(request.key_id)?.derive_shared_secret(request, public_key).await
     }
 }
 

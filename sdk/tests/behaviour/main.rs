@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod asymmetric;
 mod bounds;
 mod commitment;
 mod damage;
@@ -23,3 +24,4 @@ mod round_trip;
 mod secrets;
 mod single_block;
 mod vectors;
+mod wrapping;

@@ -3,12 +3,19 @@
 use std::sync::Arc;
 
 use strongroom_sdk::cmm::DefaultCmm;
-use strongroom_sdk::keyring::RawAesKeyring;
+use strongroom_sdk::crypto::CryptoProvider;
+use strongroom_sdk::crypto::ecdh::EcCurve;
+use strongroom_sdk::crypto::rsa::RsaPadding;
+use strongroom_sdk::keyring::{
+    Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaKeys,
+};
+use strongroom_sdk::keys::EcPrivateKey;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::oneshot;
 use strongroom_sdk::options::EncryptOptions;
 use strongroom_sdk::secret::{DataKey, SecretBytes};
 
+use crate::asymmetric::{rsa_pair, sec1};
 use crate::fixtures::{self, KnownDataKey, wait};
 use crate::heap::{MARKER, markers_freed_by};
 
@@ -74,6 +81,63 @@ fn no_keyring_leaves_its_wrapping_key_behind() {
         });
         assert_eq!(found, 0, "{}", provider.name());
     }
+}
+
+/// A keyring that makes a marked data key, and `writer`, which wraps it.
+fn marked(writer: impl Keyring + 'static) -> MultiKeyring {
+    let generator: Arc<dyn Keyring> = Arc::new(KnownDataKey(MARKER.to_vec()));
+    MultiKeyring::new(Some(generator), vec![Arc::new(writer)]).unwrap()
+}
+
+#[test]
+fn no_asymmetric_keyring_leaves_the_data_key_behind() {
+    for provider in fixtures::providers() {
+        for padding in RsaPadding::ALL {
+            let found = markers_freed_by(|| {
+                let (public, private) = rsa_pair();
+                let writer = marked(
+                    RawRsaKeyring::new("ns", "n", padding, RsaKeys::Public(public)).unwrap(),
+                );
+                let reader =
+                    RawRsaKeyring::new("ns", "n", padding, RsaKeys::Private(private)).unwrap();
+                round_trip(writer, reader, &provider);
+            });
+            assert_eq!(found, 0, "{padding}, {}", provider.name());
+        }
+        let found = markers_freed_by(|| {
+            let recipient = EcPrivateKey::generate(&*provider, EcCurve::P256).unwrap();
+            let writer = RawEcdhKeyring::ephemeral_to(recipient.public_key().clone());
+            round_trip(marked(writer), RawEcdhKeyring::discovery(recipient), &provider);
+        });
+        assert_eq!(found, 0, "ECDH, {}", provider.name());
+    }
+}
+
+#[test]
+fn no_elliptic_curve_key_leaves_its_scalar_behind() {
+    for provider in fixtures::providers() {
+        let der = sec1(EcCurve::P256, &MARKER);
+        let found = markers_freed_by(|| {
+            let own = EcPrivateKey::from_der(&*provider, &der).unwrap();
+            let writer = RawEcdhKeyring::ephemeral_to(own.public_key().clone());
+            round_trip(writer, RawEcdhKeyring::discovery(own), &provider);
+        });
+        assert_eq!(found, 0, "{}", provider.name());
+    }
+}
+
+fn round_trip(
+    writer: impl Keyring + 'static,
+    reader: impl Keyring + 'static,
+    provider: &Arc<dyn CryptoProvider>,
+) {
+    let manager = DefaultCmm::with_provider(Arc::new(writer), provider.clone());
+    let request = fixtures::request(fixtures::UNSIGNED);
+    let options = EncryptOptions::default();
+    let message = wait(oneshot::encrypt(b"text", &manager, &request, &options)).unwrap();
+    let manager = DefaultCmm::with_provider(Arc::new(reader), provider.clone());
+    let reading = fixtures::reading(fixtures::UNSIGNED);
+    wait(oneshot::decrypt(&message, &manager, &reading)).unwrap();
 }
 
 #[test]

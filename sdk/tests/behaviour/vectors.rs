@@ -17,7 +17,7 @@ use strongroom_sdk::engine::{FrameOpener, SignatureStaysUnverified};
 use strongroom_sdk::keyring::{
     Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaKeys,
 };
-use strongroom_sdk::keys::{EcPrivateKey, EcPublicKey, RsaPrivateKey};
+use strongroom_sdk::keys::{EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey};
 use strongroom_sdk::message::encryption_context::EncryptionContext;
 use strongroom_sdk::message::header::{Content, Header};
 use strongroom_sdk::options::{DecryptOptions, NetV4_0_0, SignedMessages};
@@ -166,10 +166,15 @@ fn raw_rsa(description: &Value, keys: &Value) -> RawRsaKeyring {
     let name = description["key"].as_str().unwrap();
     let key = &keys["keys"][name];
     let pem = key["material"].as_str().unwrap();
-    let private = RsaPrivateKey::from_pem(&*default_provider(), pem).unwrap();
+    let provider = default_provider();
+    // Some messages list a key that only wrote them: a reader that cannot read, beside one that can.
+    let halves = match key["type"] == "public" {
+        true => RsaKeys::Public(RsaPublicKey::from_pem(&*provider, pem).unwrap()),
+        false => RsaKeys::Private(RsaPrivateKey::from_pem(&*provider, pem).unwrap()),
+    };
     let namespace = description["provider-id"].as_str().unwrap();
     let id = key["key-id"].as_str().unwrap_or(name);
-    RawRsaKeyring::new(namespace, id, padding, RsaKeys::Private(private)).unwrap()
+    RawRsaKeyring::new(namespace, id, padding, halves).unwrap()
 }
 
 /// The reader's half: its own private key, and of static messages the sender's public key.

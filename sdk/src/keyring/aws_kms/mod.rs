@@ -6,6 +6,8 @@
 //! | [`AwsKmsMrkKeyring`] | the key that it was built with, also for its copies in other Regions |
 //! | [`AwsKmsDiscoveryKeyring`] | whatever key the message names, within a filter |
 //! | [`AwsKmsMrkDiscoveryKeyring`] | the same; of multi-Region keys, the copy in its own Region |
+//! | [`AwsKmsRsaKeyring`] | the RSA key that it was built with; it writes without asking |
+//! | [`AwsKmsEcdhKeyring`] | the elliptic-curve key that it was built with |
 //!
 //! [`RegionalKeyrings`] puts one of these for each of several Regions into one keyring.
 
@@ -21,13 +23,17 @@ use crate::message::encryption_context::EncryptionContext;
 use crate::secret::DataKey;
 
 mod discovery;
+mod ecdh;
 mod mrk;
 mod regions;
+mod rsa;
 mod strict;
 
 pub use discovery::{AwsKmsDiscoveryKeyring, AwsKmsMrkDiscoveryKeyring, DiscoveryFilter};
+pub use ecdh::{AwsKmsEcdhKeyring, KmsEcKey};
 pub use mrk::AwsKmsMrkKeyring;
 pub use regions::RegionalKeyrings;
+pub use rsa::AwsKmsRsaKeyring;
 pub use strict::AwsKmsKeyring;
 
 /// The provider id of AWS KMS.
