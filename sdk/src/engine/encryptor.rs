@@ -219,6 +219,9 @@ mod tests {
         Encryptor::new(materials(), &EncryptOptions { frame_length }).unwrap()
     }
 
+    //= data-format/message-body.md#framed-data
+    //= type=test
+    //# The number of frames in a single message MUST be less than or equal to 2^32 - 1.
     #[test]
     fn the_last_number_is_only_for_the_final_frame_and_none_comes_after() {
         let mut encryptor = encryptor(4);
@@ -249,6 +252,9 @@ mod tests {
         assert!(matches!(unfinished.finish(), Err(Error::OutOfOrder(_))));
     }
 
+    //= client-apis/encrypt.md#frame-length
+    //= type=test
+    //# This value MUST be greater than 0 and MUST NOT exceed the value 2^32 - 1.
     #[test]
     fn incomplete_materials_are_refused() {
         let request = EncryptionRequest {

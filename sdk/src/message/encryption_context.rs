@@ -186,6 +186,10 @@ fn pair_bytes(key: &str, value: &str) -> usize {
 mod tests {
     use super::*;
 
+    //= framework/structures.md#key-value-pair-entries
+    //= type=test
+    //# These entries MUST be sorted, by key, in ascending order according to the UTF-8 encoded
+    //# binary value.
     #[test]
     fn pairs_are_sorted_by_bytes_and_round_trip() {
         let context =
@@ -208,6 +212,10 @@ mod tests {
         assert!(matches!(refused, Error::LimitExceeded { value: 65_536, .. }), "{refused}");
     }
 
+    //= client-apis/encrypt.md#encryption-context
+    //= type=test
+    //# If the input encryption context contains any entries with a key beginning with this prefix,
+    //# the encryption operation MUST fail.
     #[test]
     fn reserved_and_repeated_keys_are_refused() {
         let mut context = EncryptionContext::new();
@@ -217,6 +225,12 @@ mod tests {
         assert!(matches!(context.insert("a", "2"), Err(Error::ContextKeyDuplicate { .. })));
     }
 
+    //= framework/structures.md#key-value-pair-entries
+    //= type=test
+    //# This sequence MUST NOT contain duplicate entries.
+    //= framework/structures.md#key-value-pair-count
+    //= type=test
+    //# The value of this field MUST be greater than 0.
     #[test]
     fn lying_lengths_and_duplicates_are_malformed() {
         for bytes in [

@@ -364,6 +364,10 @@ mod tests {
         }
     }
 
+    //= client-apis/decrypt.md#decrypt-the-message-body
+    //= type=test
+    //# If deserializing a final frame, this operation MUST ensure that the length of the encrypted
+    //# content field is less than or equal to the frame length deserialized in the message header.
     #[test]
     fn the_prefix_of_a_single_block_round_trips() {
         let mut block = [0; SINGLE_BLOCK_PREFIX_BYTES];

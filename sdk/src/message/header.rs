@@ -450,6 +450,10 @@ mod tests {
         out
     }
 
+    //= client-apis/decrypt.md#encrypted-message
+    //= type=test
+    //# The input encrypted message MUST be a sequence of bytes in the message format specified by
+    //# the AWS Encryption SDK.
     #[test]
     fn both_versions_round_trip() {
         for suite in AlgorithmSuite::ALL {
@@ -472,6 +476,11 @@ mod tests {
         }
     }
 
+    //= client-apis/decrypt.md#parse-the-header
+    //= type=test
+    //# If the number of encrypted data keys deserialized from the message header is greater than
+    //# the maximum number of encrypted data keys configured in the client, then as soon as that can
+    //# be determined during deserializing decrypt MUST process no more bytes and yield an error.
     #[test]
     fn limits_hold_at_max_and_not_beyond() {
         let suite = AlgorithmSuite::Aes256GcmHkdfSha512CommitKey;
@@ -495,6 +504,11 @@ mod tests {
         }
     }
 
+    //= client-apis/decrypt.md#encrypted-message-format
+    //= type=test
+    //# To make diagnosing this mistake easier, implementations SHOULD detect the first two bytes of
+    //# the Base64 encoding of any supported message versions and types and fail with a more
+    //# specific error message.
     #[test]
     fn base64_of_a_message_is_recognised() {
         for text in [&b"AYABeA=="[..], b"AgR4"] {

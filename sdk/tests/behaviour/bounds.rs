@@ -93,6 +93,80 @@ fn a_frame_length_costs_memory_only_when_the_bytes_come() {
     assert!(peak < 1 << 20, "{peak}");
 }
 
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# This operation SHOULD input the serialized frame to the signature algorithm as soon as it is
+//# deserialized, such that the serialized frame isn't required to remain in memory to complete the
+//# signature verification.
+//= client-apis/decrypt.md#verify-the-header
+//= type=test
+//# This operation SHOULD input the serialized header to the signature algorithm as soon as it is
+//# deserialized, such that the serialized frame isn't required to remain in memory to verify the
+//# signature.
+//= client-apis/encrypt.md#construct-a-frame
+//= type=test
+//# If the algorithm suite contains a signature algorithm and this operation is streaming the
+//# encrypted message output to the caller, this operation MUST input the serialized frame to the
+//# signature algorithm as soon as it is serialized, such that the serialized frame isn't required
+//# to remain in memory to construct the signature.
+//= client-apis/encrypt.md#construct-the-header
+//= type=test
+//# If the algorithm suite contains a signature algorithm and this operation is streaming the
+//# encrypted message output to the caller, this operation MUST input the serialized header to the
+//# signature algorithm as soon as it is serialized, such that the serialized header isn't required
+//# to remain in memory to construct the signature.
+//= client-apis/encrypt.md#construct-a-frame
+//= type=test
+//# If this operation is streaming the encrypted message and the entire frame has been serialized,
+//# the serialized frame SHOULD be released.
+//= client-apis/encrypt.md#construct-the-body
+//= type=test
+//# Before the end of the input is indicated, this operation MUST process as much of the consumable
+//# bytes as possible by constructing regular frames.
+//= client-apis/decrypt.md#encrypted-message
+//= type=test
+//# This input MAY be streamed to this operation.
+//= client-apis/decrypt.md#encrypted-message
+//= type=test
+//# If an implementation requires holding the entire encrypted message in memory in order to perform
+//# this operation, that implementation SHOULD NOT provide an API that allows the caller to stream
+//# the encrypted message.
+//= client-apis/decrypt.md#plaintext
+//= type=test
+//# If an implementation requires holding the entire encrypted message in memory in order to perform
+//# this operation, that implementation SHOULD NOT provide an API that allows the caller to stream
+//# the encrypted message.
+//= client-apis/decrypt.md#plaintext
+//= type=test
+//# This operation MAY stream the plaintext as output.
+//= client-apis/encrypt.md#plaintext
+//= type=test
+//# This input MAY be streamed to this operation.
+//= client-apis/encrypt.md#plaintext
+//= type=test
+//# If an implementation requires holding the input entire plaintext in memory in order to perform
+//# this operation, that implementation SHOULD NOT provide an API that allows this input to be
+//# streamed.
+//= client-apis/encrypt.md#encrypted-message
+//= type=test
+//# This operation MAY stream the encrypted message.
+//= client-apis/encrypt.md#encrypted-message
+//= type=test
+//# If an implementation requires holding the entire input plaintext in memory in order to perform
+//# this operation, that implementation SHOULD NOT provide an API that allows this output to be
+//# streamed.
+//= client-apis/streaming.md#overview
+//= type=test
+//# The AWS Encryption SDK MAY provide APIs that enable streamed encryption and decryption.
+//= client-apis/streaming.md#overview
+//= type=test
+//# If an implementation requires holding the entire input in memory in order to perform the
+//# operation, that implementation SHOULD NOT provide an API that allows the caller to stream the
+//# operation.
+//= client-apis/streaming.md#overview
+//= type=test
+//# APIs that support streaming of the encrypt or decrypt operation SHOULD allow customers to be
+//# able to process arbitrarily large inputs with a finite amount of working memory.
 /// Gives the message of an [`EncryptWriter`] to a reader, without ever having all of it.
 #[test]
 fn streams_hold_one_frame() {

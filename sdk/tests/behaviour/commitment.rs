@@ -164,6 +164,17 @@ fn open(message: &[u8], key: usize, policy: CommitmentPolicy) -> Result<Vec<u8>,
     wait(oneshot::decrypt(message, &manager, &options)).map(|opened| opened.plaintext)
 }
 
+//= client-apis/decrypt.md#get-the-decryption-materials
+//= type=test
+//# If the parsed algorithm suite ID is not supported by the commitment policy configured in the
+//# client decrypt MUST yield an error.
+//= client-apis/decrypt.md#get-the-decryption-materials
+//= type=test
+//# If the algorithm suite is not supported by the commitment policy configured in the client
+//# decrypt MUST yield an error.
+//= client-apis/client.md#initialization
+//= type=test
+//# On client initialization, the caller MUST have the option to provide a:
 #[test]
 fn a_two_key_message_opens_only_where_commitment_is_not_required() {
     let message = Forgery::new(AlgorithmSuite::Aes256Gcm).message();
@@ -181,6 +192,13 @@ fn a_two_key_message_opens_only_where_commitment_is_not_required() {
     say("S4: a two-key message opens under 2 permissive policies, 0 times under REQUIRE");
 }
 
+//= client-apis/decrypt.md#get-the-decryption-materials
+//= type=test
+//# If the algorithm suite supports key commitment then the commit key MUST be derived from the
+//# plaintext data key using the commit key derivation.
+//= client-apis/decrypt.md#get-the-decryption-materials
+//= type=test
+//# The derived commit key MUST equal the commit key stored in the message header.
 #[test]
 fn a_committing_suite_refuses_the_second_key_although_every_tag_is_right() {
     let message = Forgery::new(fixtures::UNSIGNED).message();
@@ -195,6 +213,21 @@ fn a_committing_suite_refuses_the_second_key_although_every_tag_is_right() {
     }
 }
 
+//= client-apis/client.md#initialization
+//= type=test
+//# If no commitment policy is provided the default MUST be REQUIRE_ENCRYPT_REQUIRE_DECRYPT.
+//= client-apis/client.md#commitment-policy
+//= type=test
+//# The AWS Encryption SDK MUST use the ESDK commitment policies defined in the Material Providers
+//# Library.
+//= client-apis/encrypt.md#get-the-encryption-materials
+//= type=test
+//# If an input algorithm suite is provided that is not supported by the commitment policy
+//# configured in the client encrypt MUST yield an error.
+//= client-apis/encrypt.md#get-the-encryption-materials
+//= type=test
+//# If this algorithm suite is not supported by the commitment policy configured in the client
+//# encrypt MUST yield an error.
 #[test]
 fn each_policy_allows_the_suites_that_it_names() {
     use CommitmentPolicy as P;

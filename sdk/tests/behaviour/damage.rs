@@ -99,6 +99,48 @@ impl Specimen {
     }
 }
 
+//= client-apis/decrypt.md#authenticated-data
+//= type=test
+//# This operation MUST NOT release any unauthenticated plaintext or unauthenticated associated
+//# data.
+//= client-apis/decrypt.md#verify-the-header
+//= type=test
+//# Once a valid message header is deserialized and decryption materials are available, this
+//# operation MUST validate the message header body by using the authenticated encryption algorithm
+//# to decrypt with the following inputs:
+//= client-apis/decrypt.md#verify-the-header
+//= type=test
+//# If this tag verification fails, this operation MUST immediately halt and fail.
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# Once at least a single frame is deserialized (or the entire body in the un-framed case), this
+//# operation MUST decrypt and authenticate the frame (or body) using the authenticated encryption
+//# algorithm specified by the algorithm suite, with the following inputs:
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# If this decryption fails, this operation MUST immediately halt and fail.
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# This operation MUST NOT release any unauthenticated plaintext.
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# If this operation is using an algorithm suite without a signature algorithm, plaintext SHOULD be
+//# released as soon as the above calculation, including tag verification, succeeds.
+//= client-apis/decrypt.md#behavior
+//= type=test
+//# If the input encrypted message is not being streamed to this operation, all output MUST NOT be
+//# released until after these steps complete successfully.
+//= client-apis/decrypt.md#behavior
+//= type=test
+//# Output MUST NOT be released until otherwise indicated.
+//= client-apis/decrypt.md#verify-the-signature
+//= type=test
+//# If the algorithm suite has a signature algorithm, this operation MUST verify the message footer
+//# using the specified signature algorithm.
+//= client-apis/decrypt.md#behavior
+//= type=test
+//# If the message header contains an algorithm suite including a signature algorithm, this
+//# operation MUST perform this step.
 #[test]
 fn every_flipped_bit_is_refused_and_its_region_named() {
     let mut flips = 0;
@@ -118,6 +160,19 @@ fn every_flipped_bit_is_refused_and_its_region_named() {
     say(&format!("S1: {flips} bits flipped in {} suites, 0 accepted", AlgorithmSuite::ALL.len()));
 }
 
+//= client-apis/decrypt.md#behavior
+//= type=test
+//# If all bytes have been provided and this operation is unable to complete the above steps with
+//# the consumable encrypted message bytes, this operation MUST halt and indicate a failure to the
+//# caller.
+//= client-apis/decrypt.md#behavior
+//= type=test
+//# If this operation successfully completes the above steps but there are consumable bytes which
+//# are intended to be decrypted, this operation MUST fail.
+//= client-apis/decrypt.md#verify-the-signature
+//= type=test
+//# After deserializing the body, this operation MUST deserialize the next encrypted message bytes
+//# as the message footer.
 #[test]
 fn every_truncation_and_extension_is_refused() {
     let mut cuts = 0;
@@ -140,6 +195,17 @@ fn every_truncation_and_extension_is_refused() {
     say(&format!("S2: {cuts} truncations, 0 accepted"));
 }
 
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# Once the message header is successfully parsed, the next sequential bytes MUST be deserialized
+//# according to the message body spec.
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# If this is framed data and the first frame sequentially, this value MUST be 1.
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# Otherwise, this value MUST be 1 greater than the value of the sequence number of the previous
+//# frame.
 #[test]
 fn frames_cannot_be_moved_repeated_dropped_or_borrowed() {
     let mut tried = 0;
@@ -207,6 +273,23 @@ fn random_access_refuses_a_message_cut_at_a_frame() {
     }
 }
 
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# Any plaintext decrypted from unframed data or a final frame MUST NOT be released until signature
+//# verification successfully completes.
+//= client-apis/decrypt.md#decrypt-the-message-body
+//= type=test
+//# If this operation is using an algorithm suite with a signature algorithm, all plaintext
+//# decrypted from regular frames SHOULD be released as soon as the above calculation, including tag
+//# verification, succeeds.
+//= client-apis/decrypt.md#verify-the-signature
+//= type=test
+//# If this verification is not successful, this operation MUST immediately halt and fail.
+//= client-apis/decrypt.md#verify-the-signature
+//= type=test
+//# Once the message footer is deserialized, this operation MUST use the signature algorithm from
+//# the algorithm suite in the decryption materials to verify the encrypted message, with the
+//# following inputs:
 #[test]
 fn the_final_frame_of_a_signed_stream_waits_for_the_signature() {
     let specimen = Specimen::new(fixtures::SIGNED);

@@ -31,6 +31,20 @@ fn kms(keys: &[&str], client: &Arc<MemoryKms>) -> AwsKmsKeyring {
     AwsKmsKeyring::with_keys(client.clone(), keys.iter().copied()).unwrap()
 }
 
+//= client-apis/decrypt.md#cryptographic-materials-manager
+//= type=test
+//# This CMM MUST obtain the decryption materials required for decryption.
+//= client-apis/decrypt.md#keyring
+//= type=test
+//# This default CMM MUST obtain the decryption materials required for decryption.
+//= client-apis/encrypt.md#get-the-encryption-materials
+//= type=test
+//# This operation MUST obtain this set of encryption materials by calling Get Encryption Materials
+//# on a CMM.
+//= client-apis/decrypt.md#get-the-decryption-materials
+//= type=test
+//# This operation MUST obtain this set of decryption materials, by calling Decrypt Materials on a
+//# CMM.
 #[test]
 fn the_first_key_generates_the_others_wrap_and_each_unwraps() {
     let client = Arc::new(MemoryKms::default());
@@ -98,6 +112,9 @@ fn an_answer_of_another_key_is_refused() {
     assert!(error.to_string().contains(KEY_B), "{error}");
 }
 
+//= client-apis/encrypt.md#behavior
+//= type=test
+//# If any of these steps fails, this operation MUST halt and indicate a failure to the caller.
 #[test]
 fn a_key_that_cannot_wrap_stops_the_message() {
     let failures = HashMap::from([(KEY_B, "NotFoundException")]);

@@ -13,6 +13,8 @@ mod commitment;
 mod damage;
 mod discovery;
 mod fixtures;
+mod format;
+mod fuzz;
 mod heap;
 mod keyrings;
 mod memory_kms;

@@ -127,6 +127,67 @@ fn suites() -> impl Strategy<Value = AlgorithmSuite> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
+    //= client-apis/streaming.md#inputs
+    //= type=test
+    //# In order to support streaming, the operation MUST accept some input within a streaming
+    //# framework.
+    //= client-apis/streaming.md#inputs
+    //= type=test
+    //# There MUST be a mechanism for input bytes to become consumable.
+    //= client-apis/streaming.md#inputs
+    //= type=test
+    //# There MUST be a mechanism to indicate that there are no more input bytes.
+    //= client-apis/streaming.md#outputs
+    //= type=test
+    //# In order to support streaming, the operation MUST produce some output within a streaming
+    //# framework.
+    //= client-apis/streaming.md#outputs
+    //= type=test
+    //# There MUST be a mechanism for output bytes to be released.
+    //= client-apis/streaming.md#outputs
+    //= type=test
+    //# There MUST be a mechanism to indicate that the entire output has been released.
+    //= client-apis/client.md#encrypt
+    //= type=test
+    //# The AWS Encryption SDK Client MUST provide an encrypt function that adheres to encrypt.
+    //= client-apis/client.md#decrypt
+    //= type=test
+    //# The AWS Encryption SDK Client MUST provide an decrypt function that adheres to decrypt.
+    //= client-apis/decrypt.md#parse-the-header
+    //= type=test
+    //# This operation MUST wait if it doesn't have enough consumable encrypted message bytes to
+    //# deserialize the next field of the message header until enough input bytes become consumable
+    //# or the caller indicates an end to the encrypted message.
+    //= client-apis/decrypt.md#parse-the-header
+    //= type=test
+    //# Given encrypted message bytes, this operation MUST process those bytes sequentially,
+    //# deserializing those bytes according to the message format.
+    //= client-apis/decrypt.md#parse-the-header
+    //= type=test
+    //# This operation MUST attempt to deserialize all consumable encrypted message bytes until it
+    //# has successfully deserialized a valid message header.
+    //= client-apis/decrypt.md#decrypt-the-message-body
+    //= type=test
+    //# While there MAY still be message body left to deserialize and decrypt, this operation MUST
+    //# either wait for more of the encrypted message bytes to become consumable, wait for the end
+    //# to the encrypted message to be indicated, or to deserialize and/or decrypt the consumable
+    //# bytes.
+    //= client-apis/decrypt.md#verify-the-signature
+    //= type=test
+    //# If there are not enough consumable bytes to deserialize the message footer and the caller
+    //# has not yet indicated an end to the encrypted message, this operation MUST wait for enough
+    //# bytes to become consumable or for the caller to indicate an end to the encrypted message.
+    //= client-apis/decrypt.md#output
+    //= type=test
+    //# The client MUST return as output to this operation:
+    //= client-apis/encrypt.md#encrypted-message
+    //= type=test
+    //# This MUST be a sequence of bytes and conform to the message format specification.
+    //= client-apis/encrypt.md#construct-the-signature
+    //= type=test
+    //# Once the entire message footer has been serialized, this operation MUST release any
+    //# previously unreleased serialized bytes from previous steps and MUST release the message
+    //# footer.
     #[test]
     fn every_surface_reads_what_every_surface_writes(
         suite in suites(),
@@ -194,6 +255,10 @@ fn the_map_of_a_plaintext_is_the_map_of_its_message() {
     }
 }
 
+//= client-apis/streaming.md#outputs
+//= type=test
+//# Operations MUST NOT indicate completion or success until an end to the output has been
+//# indicated.
 #[test]
 fn an_unfinished_writer_leaves_a_message_that_is_refused() {
     let materials =
