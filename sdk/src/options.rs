@@ -11,6 +11,8 @@ use crate::policy::CommitmentPolicy;
 pub struct EncryptOptions {
     /// Bytes of plaintext in each frame, at least 1. Readers hold one frame in memory, and random access
     /// reads whole frames.
+    //= data-format/message-body.md#framed-data
+    //# The total bytes allowed in a single frame MUST be less than or equal to 2^32 - 1.
     pub frame_length: u32,
 }
 

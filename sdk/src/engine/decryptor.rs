@@ -47,9 +47,15 @@ impl Decryptor {
     /// [`Error::Truncated`] when `bytes` ends inside the frame's prefix; [`Error::Malformed`] when it is
     /// not the frame that is due; [`Error::OutOfOrder`] after the final frame.
     pub fn peek(&self, bytes: &[u8]) -> Result<Prefix> {
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# Once the message header is successfully parsed, the next sequential bytes MUST be
+        //# deserialized according to the message body spec.
         let Due::Frame(number) = self.due else {
             return Err(Error::OutOfOrder("the final frame has been opened already"));
         };
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# The content type field parsed from the message header above determines whether these
+        //# bytes MUST be deserialized as framed data or un-framed data.
         match self.content {
             Content::Framed(frame_length) => Prefix::parse_framed(bytes, number, frame_length),
             Content::SingleBlock => Prefix::parse_single_block(bytes),
@@ -70,6 +76,12 @@ impl Decryptor {
             .ok_or(Error::Truncated { region: prefix.region() })?;
         let (content, tag) =
             rest.split_last_chunk_mut().ok_or(Error::Truncated { region: prefix.region() })?;
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# Once at least a single frame is deserialized (or the entire body in the un-framed case),
+        //# this operation MUST decrypt and authenticate the frame (or body) using the authenticated
+        //# encryption algorithm specified by the algorithm suite, with the following inputs:
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# If this decryption fails, this operation MUST immediately halt and fail.
         self.body_key.open_in_place(&prefix, content, tag)?;
         self.advance(&prefix)?;
         Ok(content)
@@ -128,11 +140,19 @@ impl Decryptor {
         if self.due != Due::Footer {
             return Err(Error::OutOfOrder("the footer is not due"));
         }
+        //= client-apis/decrypt.md#behavior
+        //# Otherwise this operation MUST NOT perform this step.
         if self.signature_check.is_none() {
             self.due = Due::Nothing;
             return Ok(0);
         }
         let footer = Footer::parse(bytes)?;
+        //= client-apis/decrypt.md#behavior
+        //# If the message header contains an algorithm suite including a signature algorithm, this
+        //# operation MUST perform this step.
+        //= client-apis/decrypt.md#verify-the-signature
+        //# If the algorithm suite has a signature algorithm, this operation MUST verify the message
+        //# footer using the specified signature algorithm.
         if let Some(check) = self.signature_check.take() {
             check.finish(footer.signature)?;
         }
@@ -145,6 +165,10 @@ impl Decryptor {
         let prefix = self.peek(frame)?;
         require_frame_size(&prefix, frame)?;
         if let Some(check) = &mut self.signature_check {
+            //= client-apis/decrypt.md#decrypt-the-message-body
+            //# This operation SHOULD input the serialized frame to the signature algorithm as soon
+            //# as it is deserialized, such that the serialized frame isn't required to remain in
+            //# memory to complete the signature verification.
             check.update(frame);
         }
         Ok(prefix)
@@ -152,6 +176,8 @@ impl Decryptor {
 
     fn advance(&mut self, opened: &Prefix) -> Result<()> {
         self.due = match opened.kind {
+            //= data-format/message-body.md#final-frame
+            //# The final frame MUST be the last frame.
             Kind::Final | Kind::SingleBlock => Due::Footer,
             Kind::Regular => Due::Frame(opened.number.next().ok_or(Error::OutOfOrder(
                 "the message has more frames than there are sequence numbers",

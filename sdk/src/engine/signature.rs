@@ -28,6 +28,16 @@ impl Signer {
 
     /// The DER signature over everything fed.
     pub(super) fn finish(self) -> Result<Vec<u8>> {
+        //= data-format/message-footer.md#signature
+        //# This signature MUST be calculated over both the message header and the message body, in
+        //# the order of serialization.
+        //= client-apis/encrypt.md#construct-the-signature
+        //# If the algorithm suite contains a signature algorithm, this operation MUST calculate a
+        //# signature over the message, and the output encrypted message MUST contain a message
+        //# footer.
+        //= client-apis/encrypt.md#construct-the-signature
+        //# To calculate a signature, this operation MUST use the signature algorithm specified by
+        //# the algorithm suite, with the following input:
         self.key.sign_digest(&self.digest.finish())
     }
 }
@@ -66,7 +76,14 @@ impl SignatureCheck {
     pub(super) fn finish(self, signature: &[u8]) -> Result<()> {
         let digest = self.digest.finish();
         self.provider
+            //= client-apis/decrypt.md#verify-the-signature
+            //# Once the message footer is deserialized, this operation MUST use the signature
+            //# algorithm from the algorithm suite in the decryption materials to verify the
+            //# encrypted message, with the following inputs:
             .verify_digest(self.algorithm, &self.public_key, &digest, signature)
+            //= client-apis/decrypt.md#verify-the-signature
+            //# If this verification is not successful, this operation MUST immediately halt and
+            //# fail.
             .map_err(|_| Error::SignatureInvalid)
     }
 }
