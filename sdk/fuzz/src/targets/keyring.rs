@@ -1,0 +1,94 @@
+//! What keyrings make of wrapped data keys that nobody vouches for.
+
+use strongroom_sdk::Error;
+use strongroom_sdk::crypto::default_provider;
+use strongroom_sdk::keyring::{Keyring, MultiKeyring, RawAesKeyring};
+use strongroom_sdk::materials::{DecryptionMaterials, DecryptionRequest};
+use strongroom_sdk::message::header::Header;
+use strongroom_sdk::message::limits::Limits;
+use strongroom_sdk::secret::SecretBytes;
+
+use std::sync::Arc;
+
+use super::choices::Choices;
+use super::messages::{now, reading};
+use super::permissive;
+
+/// One byte: which provider; then wrapped keys, each: kind of provider id, length of provider information (2),
+/// length of ciphertext (2), and the two.
+///
+/// Whatever a message says about its data key: either it comes out in the length of the suite, or every
+/// wrapped key is accounted for.
+pub fn run(input: &[u8]) {
+    let mut choices = Choices::new(input);
+    let provider = if choices.byte() == 1 { default_provider() } else { permissive::provider() };
+    let header = header(&mut choices);
+    let Ok(parsed) = Header::parse(&header, &Limits::default()) else { return };
+    let keys = parsed.header.encrypted_data_keys();
+    let request =
+        DecryptionRequest::new(&parsed.header, &reading()).expect("a suite that is allowed");
+    for keyring in keyrings() {
+        let mut materials = DecryptionMaterials::new(&request, provider.clone());
+        match now(keyring.on_decrypt(&mut materials, keys)) {
+            Ok(()) => {
+                let key = materials.data_key().expect("it was said to be there");
+                assert_eq!(key.secret().len(), materials.suite().data_key_bytes());
+            }
+            Err(error @ Error::NoDataKey { .. }) => {
+                assert!(materials.data_key().is_none());
+                // Words for people, from bytes that are none.
+                assert!(!error.to_string().is_empty());
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// A header with the wrapped keys that `choices` describe.
+fn header(choices: &mut Choices<'_>) -> Vec<u8> {
+    let mut entries = Vec::new();
+    let mut count: u16 = 0;
+    while !choices.is_empty() && count < 8 {
+        let provider_id = choices.one_of(&["ns", "aws-kms", "aws-kms-hierarchy", "", "other"]);
+        let (info, ciphertext) = (usize::from(choices.short()), usize::from(choices.short()));
+        for field in [provider_id.as_bytes(), choices.piece(info), choices.piece(ciphertext)] {
+            entries.extend((field.len() as u16).to_be_bytes());
+            entries.extend(field);
+        }
+        count += 1;
+    }
+    let mut header = vec![2, 4, 0x78];
+    header.extend([4; 32]);
+    header.extend([0, 0]);
+    header.extend(count.to_be_bytes());
+    header.extend(entries);
+    header.extend([2, 0, 0, 16, 0]);
+    header.extend([0; 32 + 16]);
+    header
+}
+
+/// One keyring of each kind that needs no peer, and all of them together.
+fn keyrings() -> Vec<Arc<dyn Keyring>> {
+    let raw_aes = |length: usize| -> Arc<dyn Keyring> {
+        let key = SecretBytes::copy_of(&vec![7; length]);
+        Arc::new(RawAesKeyring::new("ns", "name", key).expect("a key of a right length"))
+    };
+    let each = [16, 24, 32].map(raw_aes);
+    let all = MultiKeyring::new(None, each.to_vec()).expect("it is not empty");
+    each.into_iter().chain([Arc::new(all) as Arc<dyn Keyring>]).collect()
+}
+
+/// What a raw AES keyring writes, and what others do.
+pub(super) fn seeds() -> Vec<Vec<u8>> {
+    let mut info = b"name".to_vec();
+    info.extend([0, 0, 0, 128, 0, 0, 0, 12]);
+    info.extend([4; 12]);
+    let wrapped = |kind: u8, info: &[u8], ciphertext: usize| {
+        let lengths = [0, info.len() as u8, 0, ciphertext as u8];
+        [&[kind], &lengths[..], info, &vec![1; ciphertext]].concat()
+    };
+    let arn = b"arn:aws:kms:eu-central-1:111122223333:key/1234";
+    let own = wrapped(0, &info, 48);
+    let mixed = [wrapped(1, arn, 60), wrapped(0, &info, 15), own.clone()].concat();
+    [0, 1].into_iter().flat_map(|p| [&own, &mixed].map(|keys| [&[p], &keys[..]].concat())).collect()
+}
