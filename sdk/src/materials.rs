@@ -29,6 +29,8 @@ pub struct EncryptionRequest {
     /// Which suites may be used.
     pub commitment_policy: CommitmentPolicy,
     /// The suite; `None` takes the policy's default, which is signed.
+    //= client-apis/encrypt.md#algorithm-suite
+    //# The algorithm suite that SHOULD be used for encryption.
     pub suite: Option<AlgorithmSuite>,
     /// Most bytes of plaintext that the message may take; `None` sets no bound. Writing more fails. The
     /// byte surfaces fill in the plaintext's length.
@@ -273,6 +275,9 @@ impl DecryptionMaterials {
     pub fn new(request: &DecryptionRequest, provider: Arc<dyn CryptoProvider>) -> Self {
         Self {
             provider,
+            //= client-apis/decrypt.md#get-the-decryption-materials
+            //# If the algorithm suite is not supported by the commitment policy configured in the
+            //# client decrypt MUST yield an error.
             permission: request.permission,
             encryption_context: request.encryption_context.clone(),
             reproduced_keys: request.reproduced_keys.clone(),

@@ -169,6 +169,9 @@ impl Decryptor {
             //# This operation SHOULD input the serialized frame to the signature algorithm as soon
             //# as it is deserialized, such that the serialized frame isn't required to remain in
             //# memory to complete the signature verification.
+            //= client-apis/decrypt.md#verify-the-signature
+            //# Note that the message header and message body MAY have already been input during
+            //# previous steps.
             check.update(frame);
         }
         Ok(prefix)

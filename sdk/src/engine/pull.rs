@@ -98,6 +98,8 @@ impl Pull {
 
     /// Plaintext that is ready.
     pub(crate) fn plaintext(&self) -> &[u8] {
+        //= client-apis/decrypt.md#behavior
+        //# Output MUST NOT be released until otherwise indicated.
         self.buffer.get(self.ready.clone()).unwrap_or(&[])
     }
 

@@ -153,7 +153,9 @@ impl Parties {
         //= framework/raw-ecdh-keyring.md#ondecrypt
         //# The keyring MUST check that the calculated Commitment Key
         //# from the key derivation step is equal to the deserialized commitment key
-        //# found in the encrypted data key. This check MUST be a constant time check.
+        //# found in the encrypted data key.
+        //= framework/raw-ecdh-keyring.md#ondecrypt
+        //# This check MUST be a constant time check.
         if !bool::from(derived.commitment.expose().ct_eq(&commitment)) {
             return Err(KeyringFault::WrappingKeyCommitment.into());
         }

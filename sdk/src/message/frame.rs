@@ -77,6 +77,8 @@ impl FrameNumber {
     /// The IV that writers use: the number, padded with zeros on the left.
     #[must_use]
     pub fn iv(self) -> [u8; IV_BYTES] {
+        //= data-format/message-body.md#iv
+        //# The IV MUST be a unique IV within the message.
         let mut iv = [0; IV_BYTES];
         //= data-format/message-body.md#iv-1
         //# Each frame in the Framed Data MUST include an IV that is unique within the message.
@@ -350,6 +352,19 @@ mod tests {
         let aad = BodyAad::new(&id, Kind::SingleBlock, FrameNumber::LAST, u64::MAX);
         assert_eq!(aad.as_bytes().len(), BODY_AAD_BYTES_MAX);
         assert!(aad.as_bytes().ends_with(&[0xff; 12]));
+    }
+
+    //= data-format/message-body.md#encrypted-content-length
+    //= type=test
+    //# The length MUST NOT be greater than 2^36 - 32, or 64 gibibytes (64 GiB), due to restrictions
+    //# imposed by the implemented algorithms.
+    #[test]
+    fn a_single_block_is_read_up_to_the_bound_of_the_cipher() {
+        let prefix = |length: u64| [&[0; IV_BYTES][..], &length.to_be_bytes()].concat();
+        let longest = Prefix::parse_single_block(&prefix(SINGLE_BLOCK_BYTES_MAX)).unwrap();
+        assert_eq!(longest.content_bytes, SINGLE_BLOCK_BYTES_MAX);
+        let error = Prefix::parse_single_block(&prefix(SINGLE_BLOCK_BYTES_MAX + 1)).unwrap_err();
+        assert!(matches!(error, Error::LimitExceeded { .. }), "{error}");
     }
 
     #[test]

@@ -24,6 +24,14 @@ pub const TAG_BYTES: usize = 16;
 /// Bytes in a key commitment.
 pub const COMMITMENT_BYTES: usize = 32;
 
+//= client-apis/encrypt.md#algorithm-suite
+//# This algorithm suite MUST be supported for the ESDK.
+//= client-apis/encrypt.md#algorithm-suite-1
+//# This algorithm suite MUST be supported for the ESDK.
+//= client-apis/encrypt.md#get-the-encryption-materials
+//# If this algorithm suite is not supported for the ESDK encrypt MUST yield an error.
+//= client-apis/decrypt.md#get-the-decryption-materials
+//# If this algorithm suite is not supported for the ESDK encrypt MUST yield an error.
 /// An algorithm suite: which cipher, key derivation, commitment and signature a message uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u16)]

@@ -167,6 +167,12 @@ fn a_frame_length_costs_memory_only_when_the_bytes_come() {
 //= type=test
 //# APIs that support streaming of the encrypt or decrypt operation SHOULD allow customers to be
 //# able to process arbitrarily large inputs with a finite amount of working memory.
+//= client-apis/encrypt.md#construct-the-signature
+//= type=test
+//# Note that the message header and message body MAY have already been input during previous steps.
+//= client-apis/decrypt.md#verify-the-signature
+//= type=test
+//# Note that the message header and message body MAY have already been input during previous steps.
 /// Gives the message of an [`EncryptWriter`] to a reader, without ever having all of it.
 #[test]
 fn streams_hold_one_frame() {

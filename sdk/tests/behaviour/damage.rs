@@ -141,6 +141,10 @@ impl Specimen {
 //= type=test
 //# If the message header contains an algorithm suite including a signature algorithm, this
 //# operation MUST perform this step.
+//= client-apis/decrypt.md#behavior
+//= type=test
+//# This operation MUST perform all the above steps unless otherwise specified, and it MUST perform
+//# them in the above order.
 #[test]
 fn every_flipped_bit_is_refused_and_its_region_named() {
     let mut flips = 0;

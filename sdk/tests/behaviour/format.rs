@@ -1,6 +1,7 @@
 //! Every field of a message, held against the specification by a reader that shares no code with the SDK but the
 //! ciphers.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -14,6 +15,7 @@ use strongroom_sdk::message::limits::Limits;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
 use strongroom_sdk::secret::SecretBytes;
+use strongroom_sdk::stream::EncryptWriter;
 use strongroom_sdk::{Error, oneshot};
 
 use crate::fixtures::{self, KnownDataKey, read_everywhere, wait};
@@ -740,6 +742,55 @@ fn a_full_last_frame_and_an_empty_one_after_it_are_the_same_plaintext() {
         &seal(&empty),
     ];
     assert_eq!(open(&message.concat(), suite).unwrap(), plaintext);
+}
+
+/// Takes what is written apart at the borders of the writes.
+#[derive(Default)]
+struct Parts(Vec<Vec<u8>>);
+
+impl Write for Parts {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+//= client-apis/encrypt.md#construct-the-header
+//= type=test
+//# The serialized bytes MUST NOT be released until the entire message header has been serialized If
+//# this operation is streaming the encrypted message and the entire message header has been
+//# serialized, the serialized message header SHOULD be released.
+//= client-apis/encrypt.md#construct-a-frame
+//= type=test
+//# The above serialized bytes MUST NOT be released until the entire frame has been serialized.
+//= client-apis/encrypt.md#construct-the-signature
+//= type=test
+//# The above serialized bytes MUST NOT be released until the entire message footer has been
+//# serialized.
+//= client-apis/encrypt.md#behavior
+//= type=test
+//# This operation MUST perform all the above steps unless otherwise specified, and it MUST perform
+//# them in the above order.
+#[test]
+fn a_stream_writes_header_frames_and_footer_each_as_a_whole() {
+    let suite = fixtures::SIGNED;
+    let manager = DefaultCmm::new(Arc::new(KnownDataKey(data_key(suite))));
+    let materials = wait(manager.encryption_materials(&fixtures::request(suite))).unwrap();
+    let options = EncryptOptions { frame_length: FRAME as u32 };
+    let mut writer = EncryptWriter::new(Parts::default(), materials, &options).unwrap();
+    // Byte for byte, so that nothing comes in whole frames by itself.
+    fixtures::sample(2 * FRAME + 5).iter().for_each(|byte| writer.write_all(&[*byte]).unwrap());
+    let parts = writer.finish().unwrap().0;
+    assert_eq!(parts.len(), 5, "header, two regular frames, final frame, footer");
+    assert_eq!(parts[0].len(), fixtures::parse(&parts.concat()).length);
+    assert_eq!(parts[1].len(), 4 + 12 + FRAME + 16);
+    assert_eq!(parts[2].len(), parts[1].len());
+    assert_eq!(parts[3].len(), 4 + 4 + 12 + 4 + 5 + 16);
+    assert_eq!(parts[4].len(), 2 + usize::from(parts[4][1]));
 }
 
 /// What each field of a header may not be, and how it is refused.

@@ -17,6 +17,7 @@ mod format;
 mod fuzz;
 mod heap;
 mod keyrings;
+mod managers;
 mod memory_kms;
 mod parallel;
 mod providers;

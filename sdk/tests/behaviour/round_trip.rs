@@ -188,6 +188,9 @@ proptest! {
     //# Once the entire message footer has been serialized, this operation MUST release any
     //# previously unreleased serialized bytes from previous steps and MUST release the message
     //# footer.
+    //= client-apis/encrypt.md#plaintext
+    //= type=test
+    //# This MUST be a sequence of bytes.
     #[test]
     fn every_surface_reads_what_every_surface_writes(
         suite in suites(),

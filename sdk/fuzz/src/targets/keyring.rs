@@ -1,18 +1,25 @@
 //! What keyrings make of wrapped data keys that nobody vouches for.
 
+use std::sync::Arc;
+
 use strongroom_sdk::Error;
 use strongroom_sdk::crypto::default_provider;
-use strongroom_sdk::keyring::{Keyring, MultiKeyring, RawAesKeyring};
+use strongroom_sdk::keyring::{Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring};
+use strongroom_sdk::keys::EcPrivateKey;
 use strongroom_sdk::materials::{DecryptionMaterials, DecryptionRequest};
 use strongroom_sdk::message::header::Header;
 use strongroom_sdk::message::limits::Limits;
 use strongroom_sdk::secret::SecretBytes;
 
-use std::sync::Arc;
-
 use super::choices::Choices;
 use super::messages::{now, reading};
 use super::permissive;
+
+/// Whose wrapped keys there are; the first two are keys of keyrings here.
+const PROVIDER_IDS: [&str; 5] = ["ns", "raw-ecdh", "aws-kms", "aws-kms-hierarchy", ""];
+/// The private key 1 of P-256, in the DER of SEC 1, and the compressed point that belongs to it.
+const PRIVATE_KEY: &str = "303102010104200000000000000000000000000000000000000000000000000000000000000001a00a06082a8648ce3d030107";
+const PUBLIC_KEY: &str = "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
 
 /// One byte: which provider; then wrapped keys, each: kind of provider id, length of provider information (2),
 /// length of ciphertext (2), and the two.
@@ -49,7 +56,7 @@ fn header(choices: &mut Choices<'_>) -> Vec<u8> {
     let mut entries = Vec::new();
     let mut count: u16 = 0;
     while !choices.is_empty() && count < 8 {
-        let provider_id = choices.one_of(&["ns", "aws-kms", "aws-kms-hierarchy", "", "other"]);
+        let provider_id = choices.one_of(&PROVIDER_IDS);
         let (info, ciphertext) = (usize::from(choices.short()), usize::from(choices.short()));
         for field in [provider_id.as_bytes(), choices.piece(info), choices.piece(ciphertext)] {
             entries.extend((field.len() as u16).to_be_bytes());
@@ -74,11 +81,23 @@ fn keyrings() -> Vec<Arc<dyn Keyring>> {
         Arc::new(RawAesKeyring::new("ns", "name", key).expect("a key of a right length"))
     };
     let each = [16, 24, 32].map(raw_aes);
-    let all = MultiKeyring::new(None, each.to_vec()).expect("it is not empty");
-    each.into_iter().chain([Arc::new(all) as Arc<dyn Keyring>]).collect()
+    let private = EcPrivateKey::from_der(&*default_provider(), &bytes_of(PRIVATE_KEY));
+    let raw_ecdh = RawEcdhKeyring::discovery(private.expect("a key of P-256"));
+    let mut keyrings = each.to_vec();
+    keyrings.push(Arc::new(raw_ecdh));
+    let all = MultiKeyring::new(None, keyrings.clone()).expect("it is not empty");
+    keyrings.push(Arc::new(all));
+    keyrings
 }
 
-/// What a raw AES keyring writes, and what others do.
+/// The bytes that hexadecimal digits stand for.
+fn bytes_of(hexadecimal: &str) -> Vec<u8> {
+    let digits =
+        hexadecimal.as_bytes().chunks_exact(2).map(|two| str::from_utf8(two).unwrap_or("0"));
+    digits.map(|two| u8::from_str_radix(two, 16).unwrap_or(0)).collect()
+}
+
+/// What raw AES and raw ECDH keyrings write, and what others do.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut info = b"name".to_vec();
     info.extend([0, 0, 0, 128, 0, 0, 0, 12]);
@@ -89,6 +108,12 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     };
     let arn = b"arn:aws:kms:eu-central-1:111122223333:key/1234";
     let own = wrapped(0, &info, 48);
-    let mixed = [wrapped(1, arn, 60), wrapped(0, &info, 15), own.clone()].concat();
-    [0, 1].into_iter().flat_map(|p| [&own, &mixed].map(|keys| [&[p], &keys[..]].concat())).collect()
+    let mixed = [wrapped(2, arn, 60), wrapped(0, &info, 15), own.clone()].concat();
+    let point = [&[0, 0, 0, 33][..], &bytes_of(PUBLIC_KEY)].concat();
+    let ecdh = wrapped(1, &[&[1], &point[..], &point].concat(), 32 + 32 + 32 + 16);
+    let each = [own, mixed, ecdh];
+    [0, 1]
+        .into_iter()
+        .flat_map(|p| each.each_ref().map(|keys| [&[p], &keys[..]].concat()))
+        .collect()
 }

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use strongroom_sdk::crypto::ecdh::{EcCurve, EcdhKey};
 use strongroom_sdk::crypto::{
     AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
+    default_provider,
 };
 use strongroom_sdk::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm};
 use strongroom_sdk::secret::SecretBytes;
@@ -16,11 +18,12 @@ use strongroom_sdk::{Error, Result};
 const WRONG: u8 = 0xff;
 
 pub(super) fn provider() -> Arc<dyn CryptoProvider> {
-    Arc::new(Permissive)
+    Arc::new(Permissive(default_provider()))
 }
 
+/// Forges what a message needs, and leaves what only keyrings need to a real provider.
 #[derive(Debug)]
-struct Permissive;
+struct Permissive(Arc<dyn CryptoProvider>);
 
 impl CryptoProvider for Permissive {
     fn name(&self) -> &'static str {
@@ -50,6 +53,17 @@ impl CryptoProvider for Permissive {
         Ok(SecretBytes::copy_of(&vec![0; length]))
     }
 
+    fn kbkdf(
+        &self,
+        hash: HashAlgorithm,
+        secret: &SecretBytes,
+        label: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> Result<SecretBytes> {
+        self.0.kbkdf(hash, secret, label, context, length)
+    }
+
     fn digest(&self, hash: HashAlgorithm) -> Box<dyn RunningDigest> {
         Box::new(Nothing(hash.digest_bytes()))
     }
@@ -66,6 +80,18 @@ impl CryptoProvider for Permissive {
         signature: &[u8],
     ) -> Result<(), SignatureMismatch> {
         if signature.first() == Some(&WRONG) { Err(SignatureMismatch) } else { Ok(()) }
+    }
+
+    fn generate_ecdh_key(&self, curve: EcCurve) -> Result<Box<dyn EcdhKey>> {
+        self.0.generate_ecdh_key(curve)
+    }
+
+    fn ecdh_key(&self, curve: EcCurve, scalar: &SecretBytes) -> Result<Box<dyn EcdhKey>> {
+        self.0.ecdh_key(curve, scalar)
+    }
+
+    fn uncompressed_point(&self, curve: EcCurve, point: &[u8]) -> Result<Vec<u8>> {
+        self.0.uncompressed_point(curve, point)
     }
 }
 

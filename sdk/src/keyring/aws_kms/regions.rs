@@ -56,6 +56,7 @@ impl<'a> RegionalKeyrings<'a> {
         let keys = generator.into_iter().chain(children.iter().copied());
         let keys = keys.map(KeyIdentifier::parse).collect::<Result<Vec<_>>>()?;
         //= framework/aws-kms/aws-kms-mrk-multi-keyrings.md#aws-kms-mrk-multi-keyring
+        //# If any of the AWS KMS key identifiers is not a valid AWS KMS key ARN, this function MUST fail
         //# All AWS KMS identifiers are passed to Assert AWS KMS MRK are unique
         //# and the function MUST return success otherwise this MUST fail.
         require_unique_multi_region_keys(&keys)?;
