@@ -31,7 +31,7 @@ pub fn plant(name: &str) {
 /// # Panics
 /// When the target finds a fault, or takes more of the heap than [`targets::heap_bytes_max`].
 pub fn run(name: &str, input: &[u8]) {
-    let target = targets::named(name);
+    let target = named(name);
     let peak = heap::peak_bytes_of(|| target(input));
     let length = input.len();
     if peak > PEAK_BYTES.fetch_max(peak, Ordering::Relaxed) {
@@ -42,4 +42,9 @@ pub fn run(name: &str, input: &[u8]) {
         peak <= max,
         "{name}: an input of {length} bytes took {peak} bytes of the heap, not {max}"
     );
+}
+
+fn named(name: &str) -> fn(&[u8]) {
+    let found = targets::ALL.iter().find(|(known, _)| *known == name);
+    found.unwrap_or_else(|| panic!("there is no target {name}")).1
 }

@@ -2,6 +2,7 @@
 //!
 //! The targets are compiled into this binary, so that they cannot rot between two runs of `.ci/fuzz`.
 
+#[allow(unreachable_pub, reason = "the fuzzing workspace's own library makes these modules public")]
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
 

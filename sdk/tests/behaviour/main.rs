@@ -18,6 +18,7 @@ mod fuzz;
 mod heap;
 mod keyrings;
 mod managers;
+mod memory;
 mod memory_kms;
 mod parallel;
 mod providers;

@@ -23,15 +23,6 @@ pub const ALL: [(&str, fn(&[u8])); 6] = [
     ("keyring", keyring::run),
 ];
 
-/// The target of that name.
-///
-/// # Panics
-/// When there is none.
-pub fn named(name: &str) -> fn(&[u8]) {
-    let found = ALL.iter().find(|(known, _)| *known == name);
-    found.unwrap_or_else(|| panic!("there is no target {name}")).1
-}
-
 /// The inputs to start from, for the target of that name: what its format looks like when it is right.
 pub fn seeds(name: &str) -> Vec<Vec<u8>> {
     match name {
