@@ -18,38 +18,49 @@ const FRAME: usize = 16;
 /// Two regular frames and a final one that is not full.
 const PLAINTEXT: usize = 2 * FRAME + 5;
 
+/// Plaintexts whose messages differ in their frames: an empty final frame, a full one, a full one after a
+/// regular one, one that is not full, and a message of several frames.
+const LENGTHS: [usize; 5] = [0, FRAME, 2 * FRAME, PLAINTEXT, 5 * FRAME];
+
 /// A message and where its regions lie.
 struct Specimen {
     suite: AlgorithmSuite,
     message: Vec<u8>,
     plaintext: Vec<u8>,
     header: usize,
+    /// Frames before the final one.
+    regular: usize,
 }
 
 impl Specimen {
     fn new(suite: AlgorithmSuite) -> Self {
-        let plaintext = fixtures::sample(PLAINTEXT);
+        Self::of_length(suite, PLAINTEXT)
+    }
+
+    fn of_length(suite: AlgorithmSuite, length: usize) -> Self {
+        let plaintext = fixtures::sample(length);
         let message = fixtures::encrypt(&plaintext, suite, FRAME as u32);
         let header = fixtures::parse(&message).length;
-        Self { suite, message, plaintext, header }
+        Self { suite, message, plaintext, header, regular: length.saturating_sub(1) / FRAME }
     }
 
     /// The bytes of frame `number` (from 1).
     fn frame(&self, number: usize) -> Range<usize> {
         let regular = FRAME + REGULAR_OVERHEAD_BYTES;
         let start = self.header + (number - 1) * regular;
-        let bytes = if number < 3 { regular } else { PLAINTEXT % FRAME + FINAL_OVERHEAD_BYTES };
-        start..start + bytes
+        let last = self.plaintext.len() - self.regular * FRAME + FINAL_OVERHEAD_BYTES;
+        start..start + if number <= self.regular { regular } else { last }
     }
 
     /// Where the footer begins: the end of an unsigned message.
     fn footer(&self) -> usize {
-        self.frame(3).end
+        self.frame(self.regular + 1).end
     }
 
     /// What may be released before damage at byte `at` is noticed.
     fn releasable(&self, at: usize) -> &[u8] {
-        let whole_frames = (1..3).filter(|number| self.frame(*number).end <= at).count();
+        let whole_frames =
+            (1..=self.regular).filter(|number| self.frame(*number).end <= at).count();
         &self.plaintext[..whole_frames * FRAME]
     }
 
@@ -61,7 +72,9 @@ impl Specimen {
             let limit = matches!(error, Error::LimitExceeded { quantity: "signature bytes", .. });
             return limit || matches!(region, Some(Region::Signature | Region::TrailingBytes));
         }
-        if let Some(number) = (1..=3_u32).find(|n| self.frame(*n as usize).contains(&at)) {
+        if let Some(number) =
+            (1..=self.regular as u32 + 1).find(|n| self.frame(*n as usize).contains(&at))
+        {
             return region == Some(Region::Frame(number))
                 || region == Some(Region::FinalFrame(number));
         }
@@ -147,9 +160,19 @@ impl Specimen {
 //# them in the above order.
 #[test]
 fn every_flipped_bit_is_refused_and_its_region_named() {
+    let flips: usize = std::thread::scope(|scope| {
+        let suites = AlgorithmSuite::ALL.map(|suite| scope.spawn(move || flip_every_bit(suite)));
+        suites.into_iter().map(|flips| flips.join().unwrap()).sum()
+    });
+    let messages = AlgorithmSuite::ALL.len() * LENGTHS.len();
+    say(&format!("S1: {flips} bits flipped in {messages} framed messages, 0 accepted"));
+}
+
+/// Flips each bit of messages of `suite`, and returns how many there are.
+fn flip_every_bit(suite: AlgorithmSuite) -> usize {
     let mut flips = 0;
-    for suite in AlgorithmSuite::ALL {
-        let specimen = Specimen::new(suite);
+    for length in LENGTHS {
+        let specimen = Specimen::of_length(suite, length);
         for bit in 0..specimen.message.len() * 8 {
             let at = bit / 8;
             let mut damaged = specimen.message.clone();
@@ -161,7 +184,7 @@ fn every_flipped_bit_is_refused_and_its_region_named() {
             flips += 1;
         }
     }
-    say(&format!("S1: {flips} bits flipped in {} suites, 0 accepted", AlgorithmSuite::ALL.len()));
+    flips
 }
 
 //= client-apis/decrypt.md#behavior
@@ -179,9 +202,9 @@ fn every_flipped_bit_is_refused_and_its_region_named() {
 //# as the message footer.
 #[test]
 fn every_truncation_and_extension_is_refused() {
-    let mut cuts = 0;
-    for suite in AlgorithmSuite::ALL {
-        let specimen = Specimen::new(suite);
+    let (mut cuts, mut extensions) = (0, 0);
+    for (suite, length) in AlgorithmSuite::ALL.into_iter().flat_map(|s| LENGTHS.map(|l| (s, l))) {
+        let specimen = Specimen::of_length(suite, length);
         for end in 0..specimen.message.len() {
             for error in specimen.assert_refused(&specimen.message[..end], end, "an end") {
                 assert!(matches!(error, Error::Truncated { .. }), "{suite} {end}: {error}");
@@ -194,9 +217,10 @@ fn every_truncation_and_extension_is_refused() {
                 let error = error.unwrap_or_else(|| panic!("{suite} {surface}: accepted"));
                 assert_eq!(error.region(), Some(Region::TrailingBytes), "{suite} {surface}");
             }
+            extensions += 1;
         }
     }
-    say(&format!("S2: {cuts} truncations, 0 accepted"));
+    say(&format!("S2: {cuts} truncations, {extensions} extensions, 0 accepted"));
 }
 
 //= client-apis/decrypt.md#decrypt-the-message-body
