@@ -34,6 +34,8 @@ pub struct EncryptionRequest {
     pub suite: Option<AlgorithmSuite>,
     /// Most bytes of plaintext that the message may take; `None` sets no bound. Writing more fails. The
     /// byte surfaces fill in the plaintext's length.
+    //= client-apis/encrypt.md#input
+    //# If the plaintext is of unknown length, the caller MAY also input a Plaintext Length Bound.
     pub plaintext_length_max: Option<u64>,
 }
 
@@ -246,6 +248,9 @@ impl EncryptionMaterials {
         //# encryption materials filtered to only contain key value pairs listed in the encryption
         //# material's required encryption context keys serialized according to the encryption
         //# context serialization specification.
+        //= client-apis/encrypt.md#get-the-encryption-materials
+        //# The algorithm suite used in all aspects of this operation MUST be the algorithm suite in
+        //# the encryption materials returned from the Get Encryption Materials call.
         self.encryption_context.filtered(|key| self.required_context_keys.contains(key))
     }
 

@@ -21,6 +21,8 @@ use crate::message::header::{Header, Parsed};
 use crate::message::suite::AlgorithmSuite;
 use crate::options::{DecryptOptions, EncryptOptions};
 
+//= client-apis/decrypt.md#output
+//# The client MUST return as output to this operation:
 /// A message that was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
@@ -41,6 +43,10 @@ pub struct Particulars {
     pub suite: AlgorithmSuite,
 }
 
+//= client-apis/client.md#encrypt
+//# The AWS Encryption SDK Client MUST provide an encrypt function that adheres to encrypt.
+//= client-apis/encrypt.md#plaintext
+//# This MUST be a sequence of bytes.
 /// Encrypts `plaintext` into one message.
 ///
 /// # Errors
@@ -52,9 +58,19 @@ pub async fn encrypt(
     options: &EncryptOptions,
 ) -> Result<Vec<u8>> {
     let request = of_known_length(request, plaintext);
+    //= client-apis/encrypt.md#get-the-encryption-materials
+    //# This operation MUST obtain this set of encryption materials by calling Get Encryption
+    //# Materials on a CMM.
+    //= client-apis/encrypt.md#get-the-encryption-materials
+    //# The CMM used MUST be the input CMM, if supplied.
+    //= client-apis/encrypt.md#get-the-encryption-materials
+    //# The call to Get Encryption Materials on that CMM MUST be constructed as follows:
     seal(plaintext, manager.encryption_materials(&request).await?, options)
 }
 
+//= client-apis/encrypt.md#behavior
+//# This operation MUST perform all the above steps unless otherwise specified, and it MUST perform
+//# them in the above order.
 /// Encrypts `plaintext` into one message with materials that are at hand.
 ///
 /// # Errors
@@ -81,6 +97,11 @@ pub fn seal_into(
 ) -> Result<()> {
     let mut encryptor = Encryptor::new(materials, options).inspect_err(|_| message.clear())?;
     let sealed = seal_frames(plaintext, &mut encryptor, message);
+    //= client-apis/encrypt.md#encrypted-message
+    //# This MUST be a sequence of bytes and conform to the message format specification.
+    //= client-apis/encrypt.md#behavior
+    //# Any data that is not specified within the message format MUST NOT be added to the output
+    //# message.
     let footer = sealed.and_then(|()| encryptor.finish()).inspect_err(|_| message.clear())?;
     message.extend_from_slice(&footer);
     Ok(())
@@ -116,6 +137,10 @@ pub fn seal_single_block(plaintext: &[u8], materials: EncryptionMaterials) -> Re
     Ok(message)
 }
 
+//= client-apis/client.md#decrypt
+//# The AWS Encryption SDK Client MUST provide an decrypt function that adheres to decrypt.
+//= client-apis/decrypt.md#input
+//# The client MUST require the following as inputs to this operation:
 /// Decrypts one whole message.
 ///
 /// # Errors
@@ -127,9 +152,17 @@ pub async fn decrypt(
 ) -> Result<Opened> {
     let parsed = Header::parse(message, &options.limits)?;
     let request = DecryptionRequest::new(&parsed.header, options)?;
+    //= client-apis/decrypt.md#get-the-decryption-materials
+    //# This operation MUST obtain this set of decryption materials, by calling Decrypt Materials on
+    //# a CMM.
+    //= client-apis/decrypt.md#get-the-decryption-materials
+    //# The CMM used MUST be the input CMM, if supplied.
     open(message, parsed, manager.decryption_materials(&request).await?)
 }
 
+//= client-apis/decrypt.md#behavior
+//# This operation MUST perform all the above steps unless otherwise specified, and it MUST perform
+//# them in the above order.
 /// Decrypts the whole `message` that begins with the header `parsed`, with materials that are at hand.
 ///
 /// # Errors
@@ -161,6 +194,9 @@ pub fn open_into(
     let mut decryptor = Decryptor::new(header);
     let body = message.split_at_checked(parsed.length).map_or(&[][..], |(_, body)| body);
     open_body(&mut decryptor, body, &mut guarded)?;
+    //= client-apis/decrypt.md#behavior
+    //# If the input encrypted message is not being streamed to this operation, all output MUST NOT
+    //# be released until after these steps complete successfully.
     *plaintext = std::mem::take(&mut guarded);
     Ok(particulars)
 }
@@ -170,6 +206,12 @@ pub(crate) fn of_known_length(request: &EncryptionRequest, plaintext: &[u8]) -> 
     //= client-apis/encrypt.md#get-the-encryption-materials
     //# Max Plaintext Length: If the [input plaintext](#plaintext) has known length,
     //# this length MUST be used.
+    //= client-apis/encrypt.md#get-the-encryption-materials
+    //# Max Plaintext Length: If the input plaintext has known length, this length MUST be used.
+    //= client-apis/encrypt.md#input
+    //# If a caller is able to specify both an input plaintext with known length and a Plaintext
+    //# Length Bound, the Plaintext Length Bound MUST NOT be used during the Encrypt operation and
+    //# MUST be ignored.
     EncryptionRequest { plaintext_length_max: Some(plaintext.len() as u64), ..request.clone() }
 }
 
@@ -185,6 +227,13 @@ impl Layout {
     /// A plaintext of whole frames ends with a full final frame, not with an empty one.
     pub(crate) fn new(encryptor: &Encryptor, plaintext_bytes: usize) -> Self {
         let frame_length = encryptor.frame_length();
+        //= data-format/message-body.md#final-frame
+        //# When the length of the Plaintext is an exact multiple of the Frame Length (including if
+        //# it is equal to the frame length), the Final Frame encrypted content length SHOULD be
+        //# equal to the frame length but MAY be 0.
+        //= data-format/message-body.md#final-frame
+        //# When the length of the Plaintext is less than the Frame Length, the body MUST contain
+        //# exactly one frame and that frame MUST be a Final Frame.
         let regular = plaintext_bytes.saturating_sub(1) / frame_length;
         let overheads = regular * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES;
         Self {

@@ -30,6 +30,15 @@ pub(crate) const HEADER_GUESS_BYTES: usize = 4096;
 /// Bytes of plaintext that are sealed and written at once, when frames are shorter.
 const BATCH_BYTES: usize = 64 * 1024;
 
+//= client-apis/streaming.md#inputs
+//# In order to support streaming, the operation MUST accept some input within a streaming
+//# framework.
+//= client-apis/streaming.md#overview
+//# The AWS Encryption SDK MAY provide APIs that enable streamed encryption and decryption.
+//= client-apis/encrypt.md#plaintext
+//# This input MAY be streamed to this operation.
+//= client-apis/encrypt.md#encrypted-message
+//# This operation MAY stream the encrypted message.
 /// Encrypts what is written to it into a message on `W`.
 ///
 /// Only [`finish`](Self::finish) completes the message. Dropping the writer before leaves a truncated one,
@@ -38,6 +47,21 @@ pub struct EncryptWriter<W: Write> {
     inner: W,
     encryptor: Encryptor,
     /// Plaintext that is not a frame yet.
+    //= client-apis/streaming.md#overview
+    //# APIs that support streaming of the encrypt or decrypt operation SHOULD allow customers to be
+    //# able to process arbitrarily large inputs with a finite amount of working memory.
+    //= client-apis/encrypt.md#plaintext
+    //# If an implementation requires holding the input entire plaintext in memory in order to
+    //# perform this operation, that implementation SHOULD NOT provide an API that allows this input
+    //# to be streamed.
+    //= client-apis/encrypt.md#encrypted-message
+    //# If an implementation requires holding the entire input plaintext in memory in order to
+    //# perform this operation, that implementation SHOULD NOT provide an API that allows this
+    //# output to be streamed.
+    //= client-apis/streaming.md#overview
+    //# If an implementation requires holding the entire input in memory in order to perform the
+    //# operation, that implementation SHOULD NOT provide an API that allows the caller to stream
+    //# the operation.
     frame: FrameBuffer,
     /// Sealed frames on their way to `inner`.
     batch: Vec<u8>,
@@ -55,6 +79,10 @@ impl<W: Write> EncryptWriter<W> {
         options: &EncryptOptions,
     ) -> Result<Self> {
         let encryptor = Encryptor::new(materials, options)?;
+        //= client-apis/encrypt.md#construct-the-header
+        //# The serialized bytes MUST NOT be released until the entire message header has been
+        //# serialized If this operation is streaming the encrypted message and the entire message
+        //# header has been serialized, the serialized message header SHOULD be released.
         inner.write_all(encryptor.header()).map_err(Error::io("writing the header"))?;
         let frame = FrameBuffer::new(encryptor.frame_length());
         Ok(Self { inner, encryptor, frame, batch: Vec::new(), failed: false })
@@ -66,15 +94,37 @@ impl<W: Write> EncryptWriter<W> {
         self.encryptor.header()
     }
 
+    //= client-apis/streaming.md#inputs
+    //# There MUST be a mechanism to indicate that there are no more input bytes.
     /// Writes the final frame and the footer, flushes, and gives back the writer below.
     ///
     /// # Errors
     /// As [`Encryptor::seal_final_frame`]; [`Error::Io`].
     pub fn finish(mut self) -> Result<W> {
         self.require_whole()?;
+        //= client-apis/encrypt.md#construct-the-body
+        //# When the end of the input is indicated, this operation MUST perform the following until
+        //# all consumable plaintext bytes are processed:
+        //= client-apis/encrypt.md#construct-the-body
+        //# If there are not enough input consumable plaintext bytes to create a new regular frame,
+        //# then this operation MUST construct a final frame
+        //= client-apis/encrypt.md#construct-the-body
+        //# If an end to the input has been indicated, there are no more consumable plaintext bytes
+        //# to process, and a final frame has not yet been constructed, this operation MUST
+        //# construct an empty final frame.
         let sealed = self.frame.seal_final(&mut self.encryptor)?;
         self.inner.write_all(sealed).map_err(Error::io("writing the final frame"))?;
+        //= client-apis/encrypt.md#construct-the-signature
+        //# The encrypted message output by this operation MUST have a message footer equal to the
+        //# message footer calculated in this step.
         let footer = self.encryptor.finish()?;
+        //= client-apis/encrypt.md#construct-the-signature
+        //# Once the entire message footer has been serialized, this operation MUST release any
+        //# previously unreleased serialized bytes from previous steps and MUST release the message
+        //# footer.
+        //= client-apis/encrypt.md#construct-the-signature
+        //# The above serialized bytes MUST NOT be released until the entire message footer has been
+        //# serialized.
         self.inner.write_all(&footer).map_err(Error::io("writing the footer"))?;
         self.inner.flush().map_err(Error::io("flushing the message"))?;
         Ok(self.inner)
@@ -83,6 +133,9 @@ impl<W: Write> EncryptWriter<W> {
     /// Refuses to go on after a failed write: part of a frame may be lost.
     fn require_whole(&self) -> Result<()> {
         if self.failed {
+            //= client-apis/encrypt.md#behavior
+            //# If any of these steps fails, this operation MUST halt and indicate a failure to the
+            //# caller.
             return Err(Error::OutOfOrder("writing the message has failed already"));
         }
         Ok(())
@@ -92,8 +145,17 @@ impl<W: Write> EncryptWriter<W> {
     fn write_frame(&mut self) -> Result<()> {
         self.require_whole()?;
         self.failed = true;
+        //= client-apis/encrypt.md#construct-a-frame
+        //# The above serialized bytes MUST NOT be released until the entire frame has been
+        //# serialized.
+        //= client-apis/encrypt.md#construct-the-body
+        //# The encrypted message output by this operation MUST have a message body equal to the
+        //# message body calculated in this step.
         let sealed = self.frame.seal_regular(&mut self.encryptor)?;
         self.inner.write_all(sealed).map_err(Error::io("writing a frame"))?;
+        //= client-apis/encrypt.md#construct-a-frame
+        //# If this operation is streaming the encrypted message and the entire frame has been
+        //# serialized, the serialized frame SHOULD be released.
         self.frame.clear();
         self.failed = false;
         Ok(())
@@ -116,8 +178,14 @@ impl<W: Write> EncryptWriter<W> {
 }
 
 impl<W: Write> Write for EncryptWriter<W> {
+    //= client-apis/streaming.md#inputs
+    //# There MUST be a mechanism for input bytes to become consumable.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A full frame waits until more comes: it could be the final one.
+        //= client-apis/encrypt.md#construct-the-body
+        //# If there are exactly enough consumable plaintext bytes to create one regular frame, such
+        //# that creating a regular frame processes all consumable bytes, then this operation MUST
+        //# construct either a final frame or regular frame with the remaining plaintext.
         if self.frame.is_full() && !bytes.is_empty() {
             self.write_frame()?;
         }
@@ -127,6 +195,14 @@ impl<W: Write> Write for EncryptWriter<W> {
         let frames = frames.min((BATCH_BYTES / frame_length).max(1));
         match bytes.split_at_checked(frames * frame_length) {
             Some((content, _more)) if frames > 0 && self.frame.is_empty() => {
+                //= client-apis/encrypt.md#construct-the-body
+                //# Before the end of the input is indicated, this operation MUST process as much of
+                //# the consumable bytes as possible by constructing regular frames.
+                //= client-apis/encrypt.md#construct-the-body
+                //# If there are enough input plaintext bytes consumable to create a new regular
+                //# frame, such that creating a regular frame does not processes all consumable
+                //# bytes, then this operation MUST construct a regular frame using the consumable
+                //# plaintext bytes.
                 self.write_frames_of(content)?;
                 Ok(content.len())
             }
@@ -177,6 +253,9 @@ impl<R: Read> PendingReader<R> {
                     other => break other.map_err(Error::io("reading the header"))?,
                 }
             };
+            //= client-apis/decrypt.md#parse-the-header
+            //# This operation MUST attempt to deserialize all consumable encrypted message bytes
+            //# until it has successfully deserialized a valid message header.
             if let Some(parsed) = search.filled(read, &options.limits)? {
                 break parsed;
             }
@@ -204,6 +283,9 @@ impl<R: Read> PendingReader<R> {
     /// As [`Header::verify`].
     pub fn verify(self, materials: DecryptionMaterials) -> Result<DecryptReader<R>> {
         let (inner, header, body, limits) = self.into_verified(materials)?;
+        //= client-apis/decrypt.md#verify-the-header
+        //# This operation SHOULD release the parsed encryption context, algorithm suite ID, and
+        //# other header information as soon as tag verification succeeds.
         let encryption_context = header.encryption_context().clone();
         let suite = header.suite();
         Ok(DecryptReader {
@@ -223,6 +305,9 @@ impl<R> PendingReader<R> {
         materials: DecryptionMaterials,
     ) -> Result<(R, Header<Verified>, Vec<u8>, Limits)> {
         let Self { inner, parsed, mut read, limits, .. } = self;
+        //= client-apis/decrypt.md#parse-the-header
+        //# Until the header is verified, this operation MUST NOT release any parsed information
+        //# from the header.
         let header = parsed.header.verify(materials)?;
         let body = read.split_off(parsed.length.min(read.len()));
         Ok((inner, header, body, limits))
@@ -272,7 +357,15 @@ impl HeaderSearch {
         let there = self.bytes.get(..self.filled).unwrap_or_default();
         match Header::parse(there, limits) {
             Ok(parsed) => Ok(Some(parsed)),
+            //= client-apis/decrypt.md#parse-the-header
+            //# This operation MUST wait if it doesn't have enough consumable encrypted message
+            //# bytes to deserialize the next field of the message header until enough input bytes
+            //# become consumable or the caller indicates an end to the encrypted message.
             Err(Error::Truncated { .. }) if count > 0 => Ok(None),
+            //= client-apis/decrypt.md#behavior
+            //# If all bytes have been provided and this operation is unable to complete the above
+            //# steps with the consumable encrypted message bytes, this operation MUST halt and
+            //# indicate a failure to the caller.
             Err(error) => Err(error),
         }
     }
@@ -283,6 +376,13 @@ impl HeaderSearch {
     }
 }
 
+//= client-apis/streaming.md#outputs
+//# In order to support streaming, the operation MUST produce some output within a streaming
+//# framework.
+//= client-apis/decrypt.md#encrypted-message
+//# This input MAY be streamed to this operation.
+//= client-apis/decrypt.md#plaintext
+//# This operation MAY stream the plaintext as output.
 /// Decrypts the message that it reads from `R`.
 ///
 /// A frame's plaintext comes out when its tag has been verified; that of the last frame when the end of
@@ -290,6 +390,14 @@ impl HeaderSearch {
 /// `read` returning 0 means that the message was whole, and every error that it was not.
 pub struct DecryptReader<R> {
     inner: R,
+    //= client-apis/decrypt.md#encrypted-message
+    //# If an implementation requires holding the entire encrypted message in memory in order to
+    //# perform this operation, that implementation SHOULD NOT provide an API that allows the caller
+    //# to stream the encrypted message.
+    //= client-apis/decrypt.md#plaintext
+    //# If an implementation requires holding the entire encrypted message in memory in order to
+    //# perform this operation, that implementation SHOULD NOT provide an API that allows the caller
+    //# to stream the encrypted message.
     pull: Pull,
     encryption_context: EncryptionContext,
     suite: AlgorithmSuite,
@@ -310,6 +418,8 @@ impl<R> DecryptReader<R> {
 }
 
 impl<R: Read> Read for DecryptReader<R> {
+    //= client-apis/streaming.md#outputs
+    //# There MUST be a mechanism to indicate that the entire output has been released.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(out)?;
         self.consume(count);
@@ -318,6 +428,11 @@ impl<R: Read> Read for DecryptReader<R> {
 }
 
 impl<R: Read> BufRead for DecryptReader<R> {
+    //= client-apis/streaming.md#outputs
+    //# There MUST be a mechanism for output bytes to be released.
+    //= client-apis/streaming.md#outputs
+    //# Operations MUST NOT indicate completion or success until an end to the output has been
+    //# indicated.
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         fill_from(&mut self.inner, &mut self.pull)
     }

@@ -28,12 +28,19 @@ impl BodyKey {
 
     /// The end of a header whose authenticated data is `aad`. Called once for each message.
     pub(crate) fn authenticate_header(&self, aad: &[u8]) -> Result<Authentication> {
+        //= client-apis/encrypt.md#construct-the-header
+        //# The value of this MUST be the output of the authenticated encryption algorithm specified
+        //# by the algorithm suite, with the following inputs:
         let tag = self.aead.seal_in_place(&HEADER_IV, aad, &mut [])?;
         Ok(Authentication { iv: HEADER_IV, tag })
     }
 
     pub(crate) fn verify_header(&self, aad: &[u8], end: &Authentication) -> Result<()> {
         let mismatch = |_: TagMismatch| Error::TagMismatch { region: Region::HeaderTag };
+        //= client-apis/decrypt.md#verify-the-header
+        //# Once a valid message header is deserialized and decryption materials are available, this
+        //# operation MUST validate the message header body by using the authenticated encryption
+        //# algorithm to decrypt with the following inputs:
         self.aead.open_in_place(&end.iv, aad, &mut [], &end.tag).map_err(mismatch)
     }
 
@@ -54,6 +61,16 @@ impl BodyKey {
         let (content, tag) = rest.split_last_chunk_mut().ok_or_else(too_small)?;
         let aad = BodyAad::new(&self.message_id, kind, number, content.len() as u64);
         *tag = match plaintext {
+            //= client-apis/encrypt.md#construct-a-frame
+            //# To construct a regular or final frame that represents the next frame in the
+            //# encrypted message's body, this operation MUST calculate the encrypted content and an
+            //# authentication tag using the authenticated encryption algorithm specified by the
+            //# algorithm suite, with the following inputs:
+            //= client-apis/encrypt.md#construct-a-frame
+            //# The content length MUST have a value equal to the length of the plaintext being
+            //# encrypted.
+            //= client-apis/encrypt.md#construct-a-frame
+            //# IV: MUST be the IV used when calculating the encrypted content above
             None => self.aead.seal_in_place(&number.iv(), aad.as_bytes(), content)?,
             Some(plaintext) => {
                 self.aead.seal_into(&number.iv(), aad.as_bytes(), plaintext, content)?
@@ -90,6 +107,9 @@ impl BodyKey {
     }
 
     fn aad(&self, prefix: &Prefix, content_bytes: usize) -> BodyAad {
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# The content length MUST have a value equal to the length of the plaintext that was
+        //# encrypted.
         BodyAad::new(&self.message_id, prefix.kind, prefix.number, content_bytes as u64)
     }
 }

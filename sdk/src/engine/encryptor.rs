@@ -42,6 +42,8 @@ impl Encryptor {
         let frame_length = options.frame_length;
         let Beginning { header, body_key, signer, bound } =
             Beginning::new(materials, Content::Framed(frame_length))?;
+        //= client-apis/encrypt.md#construct-a-frame
+        //# If this is the first frame sequentially, this value MUST be 1.
         let next = Some(FrameNumber::FIRST);
         Ok(Self { header, body_key, frame_length, next, final_sealed: false, signer, bound })
     }
@@ -79,6 +81,11 @@ impl Encryptor {
     /// As [`seal_frame`](Self::seal_frame).
     pub fn seal_frame_into(&mut self, plaintext: &[u8], frame: &mut [u8]) -> Result<()> {
         require_size(frame, self.frame_length() + REGULAR_OVERHEAD_BYTES)?;
+        //= client-apis/encrypt.md#construct-a-frame
+        //# For a regular frame the length of this plaintext MUST equal the frame length.
+        //= client-apis/encrypt.md#construct-a-frame
+        //# For a regular frame the length of this plaintext subsequence MUST equal the frame
+        //# length.
         require_size(plaintext, self.frame_length())?;
         self.seal(Kind::Regular, Some(plaintext), frame)
     }
@@ -146,8 +153,24 @@ impl Encryptor {
         self.bound.take(frame.len().saturating_sub(overhead) as u64)?;
         // Never given again: not even when sealing fails.
         self.next = number.next();
+        //= client-apis/encrypt.md#construct-a-frame
+        //# This operation MUST serialize a regular frame or final frame with the following
+        //# specifics:
+        //= client-apis/encrypt.md#construct-a-frame
+        //# Encrypted Content: MUST be the encrypted content calculated above.
+        //= client-apis/encrypt.md#construct-a-frame
+        //# Authentication Tag: MUST be the authentication tag output when calculating the encrypted
+        //# content above.
         self.body_key.seal_frame(kind, number, plaintext, frame)?;
         if let Some(signer) = &mut self.signer {
+            //= client-apis/encrypt.md#construct-a-frame
+            //# If the algorithm suite contains a signature algorithm and this operation is
+            //# streaming the encrypted message output to the caller, this operation MUST input the
+            //# serialized frame to the signature algorithm as soon as it is serialized, such that
+            //# the serialized frame isn't required to remain in memory to construct the signature.
+            //= client-apis/encrypt.md#construct-the-signature
+            //# Note that the message header and message body MAY have already been input during
+            //# previous steps.
             signer.update(frame);
         }
         self.final_sealed = kind == Kind::Final;
@@ -156,6 +179,8 @@ impl Encryptor {
 
     /// The number of the next frame, if there may be one of `kind`.
     fn due(&self, kind: Kind) -> Result<FrameNumber> {
+        //= data-format/message-body.md#final-frame
+        //# Framed data MUST contain exactly one final frame.
         if self.final_sealed {
             return Err(Error::OutOfOrder("the final frame has been sealed already"));
         }
@@ -169,6 +194,12 @@ impl Encryptor {
 
     fn require_final_size(&self, frame: &[u8]) -> Result<()> {
         let max = self.frame_length() + FINAL_OVERHEAD_BYTES;
+        //= client-apis/encrypt.md#construct-a-frame
+        //# For a final frame this MUST be the length of the remaining plaintext bytes which have
+        //# not yet been encrypted, whose length MUST be equal to or less than the frame length.
+        //= client-apis/encrypt.md#construct-a-frame
+        //# For a final frame this MUST be the remaining plaintext bytes which have not yet been
+        //# encrypted, whose length MUST be equal to or less than the frame length.
         if (FINAL_OVERHEAD_BYTES..=max).contains(&frame.len()) {
             return Ok(());
         }
@@ -255,6 +286,10 @@ mod tests {
     //= client-apis/encrypt.md#frame-length
     //= type=test
     //# This value MUST be greater than 0 and MUST NOT exceed the value 2^32 - 1.
+    //= client-apis/encrypt.md#get-the-encryption-materials
+    //= type=test
+    //# To construct the encrypted message, some fields MUST be constructed using information
+    //# obtained from a set of valid encryption materials.
     #[test]
     fn incomplete_materials_are_refused() {
         let request = EncryptionRequest {

@@ -134,11 +134,19 @@ impl Pull {
         if !self.ready.is_empty() {
             return Ok(Step::Plaintext);
         }
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# While there MAY still be message body left to deserialize and decrypt, this operation
+        //# MUST either wait for more of the encrypted message bytes to become consumable, wait for
+        //# the end to the encrypted message to be indicated, or to deserialize and/or decrypt the
+        //# consumable bytes.
         if self.available() < self.wanted && !self.at_end_of_input {
             return Ok(Step::More);
         }
         self.advance().inspect_err(|_| {
             self.stage = Stage::Failed;
+            //= client-apis/decrypt.md#authenticated-data
+            //# This operation MUST NOT release any unauthenticated plaintext or unauthenticated
+            //# associated data.
             self.ready = 0..0;
             self.buffer.zeroize();
         })
@@ -163,6 +171,12 @@ impl Pull {
                     let bytes = self.buffer.get(footer..self.filled).unwrap_or(&[]);
                     match self.decryptor.check_footer(bytes) {
                         Err(error @ Error::Truncated { .. }) => {
+                            //= client-apis/decrypt.md#verify-the-signature
+                            //# If there are not enough consumable bytes to deserialize the message
+                            //# footer and the caller has not yet indicated an end to the encrypted
+                            //# message, this operation MUST wait for enough bytes to become
+                            //# consumable or for the caller to indicate an end to the encrypted
+                            //# message.
                             self.wanted = footer + 2 + SIGNATURE_BYTES_MAX;
                             return self.more_or(error);
                         }
@@ -174,6 +188,10 @@ impl Pull {
                 }
                 Stage::EndOfInput { plaintext, end } => {
                     if self.filled > end {
+                        //= client-apis/decrypt.md#behavior
+                        //# If this operation successfully completes the above steps but there are
+                        //# consumable bytes which are intended to be decrypted, this operation MUST
+                        //# fail.
                         return Err(Error::TrailingBytes);
                     }
                     if !self.at_end_of_input {
@@ -223,14 +241,27 @@ impl Pull {
             self.compact();
         }
         let frame = self.buffer.get_mut(self.start..self.start + frame_bytes).unwrap_or_default();
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# This operation MUST NOT release any unauthenticated plaintext.
         let content_bytes = self.decryptor.open_in_place(frame)?.len();
         let start = self.start + prefix.kind.prefix_bytes();
         let plaintext = start..start + content_bytes;
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# If this operation is using an algorithm suite without a signature algorithm, plaintext
+        //# SHOULD be released as soon as the above calculation, including tag verification,
+        //# succeeds.
+        //= client-apis/decrypt.md#decrypt-the-message-body
+        //# If this operation is using an algorithm suite with a signature algorithm, all plaintext
+        //# decrypted from regular frames SHOULD be released as soon as the above calculation,
+        //# including tag verification, succeeds.
         if prefix.kind == Kind::Regular {
             self.ready = plaintext;
             self.stage = Stage::Frames { opened: frame_bytes };
             self.wanted = 0;
         } else {
+            //= client-apis/decrypt.md#decrypt-the-message-body
+            //# Any plaintext decrypted from unframed data or a final frame MUST NOT be released
+            //# until signature verification successfully completes.
             self.stage = Stage::Footer { plaintext, footer: frame_bytes };
         }
         Ok(())

@@ -51,6 +51,11 @@ impl SingleBlockEncryptor {
             return Err(Error::BufferSize { buffer: "single block", needed, found });
         }
         bound.take(plaintext.len() as u64)?;
+        //= client-apis/encrypt.md#un-framed-message-body-encryption
+        //# Encrypted Content: MUST be the output of the authenticated encryption algorithm
+        //# specified by the algorithm suite, with the following inputs:
+        //= client-apis/encrypt.md#un-framed-message-body-encryption
+        //# Authentication Tag: MUST be the authentication tag returned by the above encryption.
         body_key.seal_frame(Kind::SingleBlock, FrameNumber::FIRST, Some(plaintext), block)?;
         if let Some(signer) = &mut signer {
             signer.update(block);

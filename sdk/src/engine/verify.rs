@@ -46,6 +46,10 @@ impl Header<Unverified> {
             (None, None) => None,
             (Some(algorithm), Some(point)) => {
                 let mut check = SignatureCheck::new(provider.clone(), algorithm, point.to_vec());
+                //= client-apis/decrypt.md#verify-the-header
+                //# This operation SHOULD input the serialized header to the signature algorithm as
+                //# soon as it is deserialized, such that the serialized frame isn't required to
+                //# remain in memory to verify the signature.
                 check.update(&header);
                 Some(check)
             }
@@ -67,7 +71,14 @@ fn verified_body_key(
     let (suite, message_id) = (fields.suite, fields.message_id);
     let provider = &**materials.provider();
     let data_key = materials.data_key().ok_or(KeyringFault::DataKeyState("missing"))?;
+    //= client-apis/decrypt.md#get-the-decryption-materials
+    //# The algorithm suite used to derive a data key from the plaintext data key MUST be the key
+    //# derivation algorithm included in the algorithm suite associated with the returned decryption
+    //# materials.
     let keys = key_schedule::derive(provider, suite, &message_id, data_key, dialect)?;
+    //= client-apis/decrypt.md#get-the-decryption-materials
+    //# If the algorithm suite supports key commitment then the commit key MUST be derived from the
+    //# plaintext data key using the commit key derivation.
     check_commitment(&keys, fields.commitment.as_ref())?;
     let body_key = BodyKey::new(provider, suite, message_id, &keys.cipher_key)?;
     let required = materials.required_context();
@@ -76,7 +87,12 @@ fn verified_body_key(
         // It wrote the number of pairs also when there are none.
         aad.extend_from_slice(&[0, 0]);
     }
+    //= client-apis/decrypt.md#verify-the-header
+    //# The AAD MUST be the concatenation of the serialized message header body and the
+    //# serialization of encryption context to only authenticate.
     aad.extend_from_slice(&required.serialize()?);
+    //= client-apis/decrypt.md#verify-the-header
+    //# If this tag verification fails, this operation MUST immediately halt and fail.
     body_key.verify_header(&aad, &unverified.authentication)?;
     Ok(body_key)
 }

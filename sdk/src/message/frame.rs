@@ -273,6 +273,8 @@ pub(crate) fn write_prefix(
         return Ok(());
     }
     if kind == Kind::SingleBlock {
+        //= client-apis/encrypt.md#un-framed-message-body-encryption
+        //# IV: MUST be the sequence number used in the message body AAD.
         let (at_iv, rest) = frame.split_first_chunk_mut::<IV_BYTES>().ok_or_else(too_small)?;
         *at_iv = number.iv();
         let length = (content_bytes as u64).to_be_bytes();

@@ -245,10 +245,6 @@ fn every_field_of_a_header_is_what_its_suite_demands() {
         //= client-apis/encrypt.md#construct-the-header
         //= type=test
         //# Content Type: MUST be 02
-        //= client-apis/encrypt.md#un-framed-message-body-encryption
-        //= type=test
-        //# Implementations of the AWS Encryption SDK MUST NOT encrypt using the Non-Framed content
-        //# type.
         assert_eq!(found.content_type, 2, "framed");
         //= data-format/message-header.md#reserved
         //= type=test

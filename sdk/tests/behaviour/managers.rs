@@ -76,16 +76,28 @@ fn encrypt(manager: &dyn MaterialsManager, request: &EncryptionRequest) -> Resul
 //= client-apis/encrypt.md#algorithm-suite
 //= type=test
 //# The algorithm suite that SHOULD be used for encryption.
+//= client-apis/encrypt.md#get-the-encryption-materials
+//= type=test
+//# Max Plaintext Length: If the input plaintext has known length, this length MUST be used.
+//= client-apis/encrypt.md#input
+//= type=test
+//# If a caller is able to specify both an input plaintext with known length and a Plaintext Length
+//# Bound, the Plaintext Length Bound MUST NOT be used during the Encrypt operation and MUST be
+//# ignored.
 #[test]
 fn the_manager_is_asked_once_for_what_the_caller_and_the_header_say() {
     let manager = Remembering::new();
-    let request = fixtures::request(fixtures::UNSIGNED);
+    let request = EncryptionRequest {
+        plaintext_length_max: Some(2),
+        ..fixtures::request(fixtures::UNSIGNED)
+    };
     let message = encrypt(&manager, &request).unwrap();
     let asked = manager.encryptions.lock().unwrap();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].encryption_context, request.encryption_context);
     assert_eq!(asked[0].commitment_policy, request.commitment_policy);
     assert_eq!(asked[0].suite, request.suite);
+    assert_eq!(asked[0].plaintext_length_max, Some(4), "whatever bound the caller named");
 
     let header = fixtures::parse(&message).header;
     wait(oneshot::decrypt(&message, &manager, &DecryptOptions::default())).unwrap();

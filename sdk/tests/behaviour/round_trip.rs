@@ -310,6 +310,18 @@ fn a_plaintext_of_whole_frames_may_end_either_way() {
     }
 }
 
+//= client-apis/encrypt.md#input
+//= type=test
+//# If the plaintext is of unknown length, the caller MAY also input a Plaintext Length Bound.
+//= client-apis/encrypt.md#plaintext-length-bound
+//= type=test
+//# If this input is provided, this operation MUST NOT encrypt a plaintext with length greater than
+//# this value.
+//= client-apis/encrypt.md#construct-the-body
+//= type=test
+//# If Plaintext Length Bound was specified on input and this operation determines at any time that
+//# the plaintext being encrypted has a length greater than this value, this operation MUST
+//# immediately fail.
 #[test]
 fn no_surface_writes_more_plaintext_than_its_materials_were_asked_for() {
     for (writer, extra) in WRITERS.into_iter().flat_map(|writer| [(writer, 0), (writer, 1)]) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use strongroom_sdk::cmm::DefaultCmm;
 use strongroom_sdk::crypto::CryptoProvider;
 use strongroom_sdk::crypto::ecdh::EcCurve;
@@ -10,13 +12,14 @@ use strongroom_sdk::keyring::{
     Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaKeys,
 };
 use strongroom_sdk::keys::EcPrivateKey;
+use strongroom_sdk::materials::DecryptionRequest;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::oneshot;
 use strongroom_sdk::options::EncryptOptions;
 use strongroom_sdk::secret::{DataKey, SecretBytes};
 
 use crate::asymmetric::{rsa_pair, sec1};
-use crate::fixtures::{self, KnownDataKey, wait};
+use crate::fixtures::{self, KnownDataKey, say, wait};
 use crate::heap::{MARKER, markers_freed_by};
 
 #[test]
@@ -151,4 +154,80 @@ fn plaintext_that_was_refused_is_not_left_behind() {
         wait(oneshot::decrypt(&message, &manager, &reading)).unwrap_err();
     });
     assert_eq!(found, 0);
+}
+
+/// How a secret would look in a text: as it is, in hexadecimal, in Base64, and as `Debug` writes bytes.
+fn spellings() -> [String; 4] {
+    let list = MARKER.map(|byte| byte.to_string());
+    [
+        String::from_utf8(MARKER.to_vec()).unwrap(),
+        hex::encode(MARKER),
+        BASE64_STANDARD.encode(MARKER),
+        list.join(", "),
+    ]
+}
+
+/// Everything that a caller could log about a message whose keys are the marker, and about what failed.
+fn loggable_texts() -> Vec<String> {
+    let mut texts = Vec::new();
+    let raw = |name: &str| {
+        Arc::new(RawAesKeyring::new("ns", name, SecretBytes::copy_of(&MARKER)).unwrap())
+    };
+    let keyrings: [Arc<dyn Keyring>; 2] = [raw("a"), Arc::new(KnownDataKey(MARKER.to_vec()))];
+    for (keyring, suite) in keyrings.iter().flat_map(|k| fixtures::COMMITTING.map(|s| (k, s))) {
+        let manager = DefaultCmm::new(keyring.clone());
+        let request = fixtures::request(suite);
+        let mut message =
+            wait(oneshot::encrypt(b"text", &manager, &request, &EncryptOptions::default()))
+                .unwrap();
+        let header = fixtures::parse(&message).header;
+        let reading = fixtures::reading(suite);
+        let asked = DecryptionRequest::new(&header, &reading).unwrap();
+        texts.push(format!("{request:?} {asked:?} {:?} {reading:?}", header.message_id()));
+        texts.push(format!("{:?}", header.encrypted_data_keys()));
+        let others: [Arc<dyn Keyring>; 3] =
+            [raw("b"), fixtures::raw_keyring(), Arc::new(KnownDataKey(vec![1; 32]))];
+        for other in others {
+            let other = DefaultCmm::new(other);
+            if let Err(error) = wait(oneshot::decrypt(&message, &other, &reading)) {
+                texts.push(format!("{error} {error:?}"));
+            }
+        }
+        for at in 0..message.len() {
+            message[at] ^= 0x40;
+            let error = wait(oneshot::decrypt(&message, &manager, &reading)).unwrap_err();
+            texts.push(format!("{error} {error:?}"));
+            message[at] ^= 0x40;
+        }
+    }
+    let short =
+        RawAesKeyring::new("ns", "name", SecretBytes::copy_of(&MARKER[..31])).err().unwrap();
+    texts.push(format!("{short} {short:?}"));
+    texts.extend(fixtures::providers().iter().map(|provider| format!("{provider:?}")));
+    texts
+}
+
+#[test]
+fn nothing_that_can_be_logged_spells_a_key() {
+    let texts = loggable_texts();
+    // The search itself: it finds the marker where it is.
+    assert!(format!("{:?}", MARKER).contains(&spellings()[3]));
+    let hits: Vec<&String> =
+        texts.iter().filter(|text| spellings().iter().any(|key| text.contains(key))).collect();
+    say(&format!("S7: {} texts that could be logged, {} with a key", texts.len(), hits.len()));
+    assert!(hits.is_empty(), "{hits:?}");
+}
+
+/// The SDK itself logs nothing: it has no dependency to log with.
+#[test]
+fn the_sdk_depends_on_no_logger() {
+    let manifest = include_str!("../../Cargo.toml");
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
+    let dependencies = dependencies.split("[dev-dependencies]").next().unwrap();
+    for logger in ["tracing", "log", "env_logger", "slog"] {
+        let named = |line: &str| {
+            line.starts_with(&format!("{logger} ")) || line.starts_with(&format!("{logger}."))
+        };
+        assert!(!dependencies.lines().any(named), "{logger}");
+    }
 }

@@ -56,7 +56,12 @@ pub(super) fn request(suite: AlgorithmSuite, context: EncryptionContext) -> Encr
     } else {
         CommitmentPolicy::ForbidEncryptAllowDecrypt
     };
-    EncryptionRequest { encryption_context: context, commitment_policy, suite: Some(suite) }
+    EncryptionRequest {
+        encryption_context: context,
+        commitment_policy,
+        suite: Some(suite),
+        ..EncryptionRequest::default()
+    }
 }
 
 /// Reads messages of every suite.
