@@ -14,6 +14,7 @@ use crate::error::{Error, KeyringFault, Result};
 use crate::message::encrypted_data_key::EncryptedDataKey;
 use crate::message::encryption_context::EncryptionContext;
 use crate::message::header::{Header, Unverified};
+use crate::message::limits::within;
 use crate::message::suite::AlgorithmSuite;
 use crate::options::{DecryptOptions, NetV4_0_0};
 use crate::policy::{CommitmentPolicy, MayDecrypt, MayEncrypt};
@@ -37,6 +38,10 @@ pub struct EncryptionRequest {
     //= client-apis/encrypt.md#input
     //# If the plaintext is of unknown length, the caller MAY also input a Plaintext Length Bound.
     pub plaintext_length_max: Option<u64>,
+    /// Most wrapped copies of the data key that the message may have; `None` leaves it to the format, which
+    /// has room for 65,535. Readers have a limit of their own,
+    /// [`encrypted_data_keys_max`](crate::message::limits::Limits::encrypted_data_keys_max).
+    pub encrypted_data_keys_max: Option<usize>,
 }
 
 /// What a reader asks a materials manager for.
@@ -130,6 +135,7 @@ pub struct EncryptionMaterials {
     required_context_keys: BTreeSet<String>,
     encrypted_data_keys: Vec<EncryptedDataKey>,
     plaintext_length_max: Option<u64>,
+    encrypted_data_keys_max: Option<usize>,
     data_key: Option<DataKey>,
     signing_key: Option<Box<dyn SigningKey>>,
 }
@@ -155,6 +161,7 @@ impl EncryptionMaterials {
             required_context_keys: BTreeSet::new(),
             encrypted_data_keys: Vec::new(),
             plaintext_length_max: request.plaintext_length_max,
+            encrypted_data_keys_max: request.encrypted_data_keys_max,
             data_key: None,
             signing_key: None,
         })
@@ -258,8 +265,21 @@ impl EncryptionMaterials {
         self.signing_key.take()
     }
 
-    pub(crate) fn take_encrypted_data_keys(&mut self) -> Vec<EncryptedDataKey> {
-        std::mem::take(&mut self.encrypted_data_keys)
+    /// The wrapped copies, of which there is at least one and no more than the request allowed.
+    ///
+    /// # Errors
+    /// [`Error::Keyring`] when there is none, [`Error::LimitExceeded`].
+    pub(crate) fn take_encrypted_data_keys(&mut self) -> Result<Vec<EncryptedDataKey>> {
+        let keys = std::mem::take(&mut self.encrypted_data_keys);
+        if keys.is_empty() {
+            return Err(KeyringFault::DataKeyState("wrapped by no key").into());
+        }
+        //= client-apis/encrypt.md#get-the-encryption-materials
+        //# If the number of encrypted data keys on the encryption materials is greater than the
+        //# maximum number of encrypted data keys configured in the client encrypt MUST yield an error.
+        let max = self.encrypted_data_keys_max.unwrap_or(usize::MAX);
+        within("encrypted data keys", keys.len() as u64, max as u64)?;
+        Ok(keys)
     }
 }
 

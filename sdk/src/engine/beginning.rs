@@ -7,7 +7,6 @@ use super::key_schedule::{self, Dialect};
 use super::signature::Signer;
 use crate::error::{Error, Fault, KeyringFault, Region, Result};
 use crate::materials::EncryptionMaterials;
-use crate::message::encrypted_data_key::EncryptedDataKey;
 use crate::message::header::{self, Content, Fields, MessageId};
 use crate::message::limits::within;
 
@@ -58,7 +57,7 @@ impl Beginning {
             suite,
             message_id,
             encryption_context: materials.header_context(),
-            encrypted_data_keys: wrapped_keys(&mut materials)?,
+            encrypted_data_keys: materials.take_encrypted_data_keys()?,
             content,
             commitment: keys.commitment,
         };
@@ -132,14 +131,6 @@ impl PlaintextBound {
 
 fn malformed_header(fault: Fault) -> Error {
     Error::Malformed { region: Region::Header, fault }
-}
-
-fn wrapped_keys(materials: &mut EncryptionMaterials) -> Result<Vec<EncryptedDataKey>> {
-    let keys = materials.take_encrypted_data_keys();
-    if keys.is_empty() {
-        return Err(KeyringFault::DataKeyState("wrapped by no key").into());
-    }
-    Ok(keys)
 }
 
 fn authenticated_header(

@@ -221,6 +221,31 @@ fn the_limit_on_wrapped_keys_can_be_lifted() {
 //= type=test
 //# This operation SHOULD release the parsed encryption context, algorithm suite ID, and other
 //# header information as soon as tag verification succeeds.
+//= client-apis/encrypt.md#get-the-encryption-materials
+//= type=test
+//# If the number of encrypted data keys on the encryption materials is greater than the
+//# maximum number of encrypted data keys configured in the client encrypt MUST yield an error.
+#[test]
+fn a_message_has_no_more_wrapped_keys_than_its_writer_allows() {
+    let crowd: Vec<Arc<dyn Keyring>> = vec![Arc::new(Crowd(2))];
+    let keyring = MultiKeyring::new(Some(fixtures::raw_keyring()), crowd).unwrap();
+    let manager = DefaultCmm::new(Arc::new(keyring));
+    for (max, written) in [(None, true), (Some(3), true), (Some(2), false)] {
+        let request = EncryptionRequest {
+            encrypted_data_keys_max: max,
+            ..fixtures::request(fixtures::UNSIGNED)
+        };
+        match encrypt(&manager, &request) {
+            Ok(_) => assert!(written, "{max:?}"),
+            Err(error) => {
+                assert!(!written, "{max:?}: {error}");
+                let quantity = "encrypted data keys";
+                assert!(matches!(error, Error::LimitExceeded { quantity: q, .. } if q == quantity));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_stream_tells_suite_and_context_before_any_frame_is_read() {
     let mut message = fixtures::encrypt(b"text", fixtures::UNSIGNED, 16);
