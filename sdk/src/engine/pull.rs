@@ -148,7 +148,9 @@ impl Pull {
             //# This operation MUST NOT release any unauthenticated plaintext or unauthenticated
             //# associated data.
             self.ready = 0..0;
+            // Wiping empties the buffer too: nothing is there, and nothing more is wanted.
             self.buffer.zeroize();
+            (self.start, self.filled, self.wanted) = (0, 0, 0);
         })
     }
 

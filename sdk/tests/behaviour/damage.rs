@@ -1,18 +1,20 @@
 //! Damaged messages: every one is refused, the damaged region named, and nothing is released that was
 //! not authenticated before the damage (promises S1, S2, S3).
 
+use std::io::{BufReader, Read};
 use std::ops::Range;
 
 use strongroom_sdk::Error;
-use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::error::{Fault, Region};
 use strongroom_sdk::message::frame::{
     FINAL_OVERHEAD_BYTES, FrameNumber, Kind, REGULAR_OVERHEAD_BYTES,
 };
 use strongroom_sdk::message::suite::{AlgorithmSuite, MessageVersion};
 use strongroom_sdk::options::DecryptOptions;
+use strongroom_sdk::stream::PendingReader;
 
-use crate::fixtures::{self, Outcome, read_everywhere, say};
+use crate::fixtures::{self, Outcome, read_everywhere, say, wait};
 
 const FRAME: usize = 16;
 /// Two regular frames and a final one that is not full.
@@ -327,5 +329,27 @@ fn the_final_frame_of_a_signed_stream_waits_for_the_signature() {
         let expected = if fixtures::releases_at_once(surface) { 0 } else { 2 * FRAME };
         assert_eq!(released.len(), expected, "{surface}");
         assert_eq!(error.unwrap().region(), Some(Region::Signature), "{surface}");
+    }
+}
+
+/// Found by fuzzing: reading on after an error reached for bytes that had been wiped.
+#[test]
+fn a_stream_that_has_failed_goes_on_failing() {
+    for suite in AlgorithmSuite::ALL {
+        let specimen = Specimen::new(suite);
+        for frame in 1..=3 {
+            let mut damaged = specimen.message.clone();
+            damaged[specimen.frame(frame).end - 1] ^= 1;
+            // In pieces, so that the bytes of the failing frame are not all that was read.
+            let pieces = BufReader::with_capacity(7, &damaged[..]);
+            let pending = PendingReader::read_header(pieces, &specimen.options()).unwrap();
+            let materials = wait(fixtures::manager().decryption_materials(pending.request()));
+            let mut reader = pending.verify(materials.unwrap()).unwrap();
+            reader.read_to_end(&mut Vec::new()).unwrap_err();
+            for _ in 0..3 {
+                let error = fixtures::unpack(reader.read(&mut [0; 16]).unwrap_err());
+                assert!(matches!(error, Error::OutOfOrder(_)), "{suite}: frame {frame}: {error}");
+            }
+        }
     }
 }
