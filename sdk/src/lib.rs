@@ -74,7 +74,7 @@
 //!
 //! # Features
 //!
-//! `aws-lc` (default) and `pure-rust`: providers; without either, callers bring a
+//! `aws-lc` (default) and `pure-rust` (without RSA): providers; without either, callers bring a
 //! [`CryptoProvider`](crypto::CryptoProvider) of their own. `tokio` (default): `tokio_stream`.
 //! `futures`: `futures_stream`. `parallel`: `parallel`, on a `rayon` pool.
 //! `object-store`: `range::object`. `aws-kms`: `kms::aws`.
