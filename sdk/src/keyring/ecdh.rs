@@ -123,6 +123,10 @@ impl Parties {
         provider.fill_random(&mut salt)?;
         let fixed_info = self.fixed_info(&context.serialize()?);
         let derived = Derived::new(provider, shared_secret, &fixed_info, &salt)?;
+        //= framework/raw-ecdh-keyring.md#data-key-wrapping
+        //# MUST use the shared wrapping key as the AES-GCM cipher key.
+        //= framework/raw-ecdh-keyring.md#data-key-wrapping
+        //# It MUST use a zeroed out 12 byte IV
         let cipher = provider.aead_key(AeadAlgorithm::Aes256Gcm, &derived.wrapping_key)?;
         let plaintext = data_key.secret().expose();
         let mut wrapped = vec![0; plaintext.len()];

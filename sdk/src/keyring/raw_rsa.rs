@@ -71,6 +71,8 @@ impl RawRsaKeyring {
     /// One error for every cause, a data key of another length among them: telling them apart would help
     /// whoever sends altered ciphertexts to learn from the answers.
     fn unwrap(&self, suite: AlgorithmSuite, ciphertext: &[u8]) -> Result<DataKey> {
+        //= framework/raw-rsa-keyring.md#ondecrypt
+        //# OnDecrypt MUST fail if this keyring does not have a specified [private key](#private-key).
         let private = self.keys.private().ok_or(KeyringFault::CannotUnwrap("no private key"))?;
         let secret = private.decrypt(self.padding, ciphertext).ok();
         let secret = secret.filter(|secret| secret.len() == suite.data_key_bytes());

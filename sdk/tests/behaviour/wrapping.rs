@@ -101,6 +101,9 @@ fn rsa_writer(padding: RsaPadding) -> RawRsaKeyring {
     rsa("key", padding, RsaKeys::Public(rsa_pair().0))
 }
 
+//= framework/raw-rsa-keyring.md#supported-padding-schemes
+//= type=test
+//# This keyring MUST NOT use a padding scheme outside those defined above.
 #[test]
 fn what_a_public_rsa_key_wrote_its_private_key_reads() {
     for padding in RsaPadding::ALL {
@@ -118,6 +121,15 @@ fn what_a_public_rsa_key_wrote_its_private_key_reads() {
     assert!(decrypt(&message.unwrap(), rsa("key", RsaPadding::OaepSha256, pair())).is_ok());
 }
 
+//= framework/raw-rsa-keyring.md#onencrypt
+//= type=test
+//# OnEncrypt MUST fail if this keyring does not have a specified [public key](#public-key).
+//= framework/raw-rsa-keyring.md#ondecrypt
+//= type=test
+//# OnDecrypt MUST fail if this keyring does not have a specified [private key](#private-key).
+//= framework/raw-rsa-keyring.md#onencrypt
+//= type=test
+//# The keyring MUST NOT derive a public key from a specified [private key](#private-key).
 #[test]
 fn half_an_rsa_key_does_half_the_work() {
     let padding = RsaPadding::OaepSha512;
@@ -132,6 +144,10 @@ fn half_an_rsa_key_does_half_the_work() {
     assert!(decrypt(&message, MultiKeyring::new(None, both).unwrap()).is_ok());
 }
 
+//= framework/raw-rsa-keyring.md#ondecrypt
+//= type=test
+//# For each encrypted data key, the keyring MUST attempt to decrypt the encrypted data key into plaintext
+//# using RSA if and only if the following is true:
 #[test]
 fn an_rsa_keyring_tries_only_keys_of_its_namespace_and_name() {
     let padding = RsaPadding::OaepSha256;
@@ -187,6 +203,11 @@ fn pair(curve: EcCurve) -> [EcPrivateKey; 2] {
     })
 }
 
+//= framework/key-agreement-schemas.md#publickeydiscovery
+//= type=test
+//# MUST verify that the recipient public key stored on
+//# the message ciphertext matches the configured recipient's
+//# public key.
 #[test]
 fn what_anybody_wrote_for_an_elliptic_curve_key_its_owner_reads() {
     for curve in EcCurve::ALL {
@@ -203,6 +224,10 @@ fn what_anybody_wrote_for_an_elliptic_curve_key_its_owner_reads() {
     }
 }
 
+//= framework/key-agreement-schemas.md#rawprivatekeytostaticpublickey
+//= type=test
+//# MUST verify that both the configured sender's and recipient's
+//# public keys match the public keys stored on the message ciphertext.
 #[test]
 fn two_elliptic_curve_keys_read_what_either_wrote_and_nobody_else_does() {
     for curve in EcCurve::ALL {
@@ -223,6 +248,12 @@ fn two_elliptic_curve_keys_read_what_either_wrote_and_nobody_else_does() {
     assert!(matches!(error, Error::Key(KeyFault::OtherCurve { .. })), "{error}");
 }
 
+//= framework/key-agreement-schemas.md#publickeydiscovery
+//= type=test
+//# On encrypt, the keyring MUST fail.
+//= framework/key-agreement-schemas.md#ephemeralprivatekeytostaticpublickey
+//= type=test
+//# On decrypt, the keyring MUST fail.
 #[test]
 fn a_schema_that_cannot_write_or_cannot_read_says_so() {
     let [recipient, again] = pair(EcCurve::P256);
@@ -360,6 +391,21 @@ fn a_kms_rsa_key_reads_what_its_public_key_wrote_without_asking() {
     }
 }
 
+//= framework/aws-kms/aws-kms-rsa-keyring.md#initialization
+//= type=test
+//# The AWS KMS key identifier MUST NOT be null or empty.
+//= framework/aws-kms/aws-kms-rsa-keyring.md#initialization
+//= type=test
+//# The AWS KMS key identifier MUST NOT be an AWS KMS alias.
+//= framework/aws-kms/aws-kms-rsa-keyring.md#onencrypt
+//= type=test
+//# OnEncrypt MUST fail if this keyring does not have a specified Public Key.
+//= framework/aws-kms/aws-kms-rsa-keyring.md#ondecrypt
+//= type=test
+//# OnDecrypt MUST fail if this keyring does not have a specified AWS KMS SDK client.
+//= framework/aws-kms/aws-kms-rsa-keyring.md#ondecrypt
+//= type=test
+//# The `KeyId` field in the response MUST equal the configured AWS KMS key identifier.
 #[test]
 fn a_kms_rsa_keyring_needs_a_key_arn_and_what_its_work_takes() {
     let algorithm = RsaAlgorithm::OaepSha256;
@@ -377,6 +423,16 @@ fn a_kms_rsa_keyring_needs_a_key_arn_and_what_its_work_takes() {
     assert!(matches!(error, Error::Keyring(KeyringFault::OtherKey { .. })), "{error}");
 }
 
+//= framework/aws-kms/aws-kms-rsa-keyring.md#onencrypt
+//= type=test
+//# OnEncrypt MUST fail if the input [encryption materials](../structures.md#encryption-materials)
+//# contains an [algorithm suite](../algorithm-suites.md) containing an
+//# [asymmetric signature](../algorithm-suites.md#asymmetric-signature-algorithm).
+//= framework/aws-kms/aws-kms-rsa-keyring.md#ondecrypt
+//= type=test
+//# OnDecrypt MUST fail if the input [decryption materials](../structures.md#decryption-materials)
+//# contains an [algorithm suite](../algorithm-suites.md) containing an
+//# [asymmetric signature](../algorithm-suites.md#asymmetric-signature-algorithm).
 #[test]
 fn a_kms_rsa_keyring_refuses_signed_suites() {
     let algorithm = RsaAlgorithm::OaepSha256;
@@ -397,6 +453,13 @@ fn a_kms_rsa_keyring_refuses_signed_suites() {
     assert!(kms.asked.lock().unwrap().is_empty());
 }
 
+//= framework/aws-kms/aws-kms-rsa-keyring.md#ondecrypt
+//= type=test
+//# The keyring MUST compare the decrypted encryption context digest
+//# to the encryption context digest prime;
+//# if the two are not equal,
+//# the keyring MUST fail and
+//# MUST NOT modify the [decryption materials](structures.md#decryption-materials).
 #[test]
 fn a_kms_rsa_keyring_binds_the_encryption_context() {
     let algorithm = RsaAlgorithm::OaepSha256;
@@ -447,6 +510,15 @@ fn a_key_in_a_kms_takes_the_place_of_an_elliptic_curve_private_key() {
     }
 }
 
+//= framework/aws-kms/aws-kms-ecdh-keyring.md#onencrypt
+//= type=test
+//# OnEncrypt MUST fail if configured with a [KmsPublicKeyDiscovery Key Agreement Configuration](../key-agreement-schemas.md#kmspublickeydiscovery)
+//= framework/key-agreement-schemas.md#kmspublickeydiscovery
+//= type=test
+//# If the keyring succeeds retrieving the configured KMS public key,
+//# the `kms:GetPublicKey` response MUST indicate that
+//# the `KeyUsage` on the KMS key ID is for `KeyAgreement` and
+//# that the `Curve` matches the configured curve specification.
 #[test]
 fn a_kms_ecdh_keyring_checks_what_the_kms_says() {
     let curve = EcCurve::P256;

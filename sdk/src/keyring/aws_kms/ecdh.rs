@@ -95,6 +95,8 @@ impl KmsEcKey {
     async fn agree(&self, other: &EcPublicKey) -> Result<SecretBytes> {
         let key_id = self.key.as_str();
         let request = AsymmetricRequest { key_id, grant_tokens: &self.grant_tokens };
+        //= framework/aws-kms/aws-kms-ecdh-keyring.md#onencrypt
+        //# `KeyId` MUST be the configured AWS KMS key identifier in the schema
         let answer = self.client.derive_shared_secret(request, &other.to_der()?).await;
         let answer = answer.map_err(kms_error(key_id))?;
         if self.key.key_arn().is_some() && answer.key_id != key_id {

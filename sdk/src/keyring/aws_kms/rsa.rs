@@ -90,6 +90,8 @@ impl AwsKmsRsaKeyring {
     }
 
     async fn unwrap(&self, ciphertext: &[u8], materials: &DecryptionMaterials) -> Result<DataKey> {
+        //= framework/aws-kms/aws-kms-rsa-keyring.md#ondecrypt
+        //# OnDecrypt MUST fail if this keyring does not have a specified AWS KMS SDK client.
         let client = self.client.as_ref().ok_or(KeyringFault::CannotUnwrap("no KMS client"))?;
         refuse_signed(materials.suite())?;
         let request = AsymmetricRequest { key_id: &self.key_arn, grant_tokens: &self.grant_tokens };
@@ -176,6 +178,8 @@ fn refuse_signed(suite: AlgorithmSuite) -> Result<()> {
     }
 }
 
+//= framework/aws-kms/aws-kms-rsa-keyring.md#onencrypt
+//# OnEncrypt MUST calculate a Encryption Context Digest by:
 fn context_digest(provider: &dyn CryptoProvider, context: &EncryptionContext) -> Result<Vec<u8>> {
     let mut digest = provider.digest(HashAlgorithm::Sha384);
     digest.update(&context.serialize()?);
