@@ -20,8 +20,10 @@ use crate::message::suite::AlgorithmSuite;
 use crate::oneshot::resize_for_overwrite;
 use crate::options::{DecryptOptions, EncryptOptions};
 
+mod buffered;
 mod frame_buffer;
 
+pub use buffered::BufferedDecryptReader;
 pub(crate) use frame_buffer::FrameBuffer;
 
 /// Bytes read at first to find the header; headers are a few hundred.
@@ -414,6 +416,14 @@ impl<R> DecryptReader<R> {
     #[must_use]
     pub fn suite(&self) -> AlgorithmSuite {
         self.suite
+    }
+}
+
+impl<R: BufRead> DecryptReader<R> {
+    /// The same, without copies of what the source holds in its buffer.
+    #[must_use]
+    pub fn buffered(self) -> BufferedDecryptReader<R> {
+        BufferedDecryptReader(self)
     }
 }
 

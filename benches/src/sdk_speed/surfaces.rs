@@ -102,6 +102,20 @@ impl Bench {
         }
     }
 
+    pub(super) fn decrypt_buffered(&self) -> Outcome<Duration> {
+        let pending = PendingReader::read_header(&self.message[..], &DecryptOptions::default())?;
+        let materials = wait_for(self, &pending)?;
+        let started = Stopwatch::start();
+        let mut reader = pending.verify(materials)?.buffered();
+        loop {
+            let ready = reader.fill_buf()?.len();
+            if ready == 0 {
+                return Ok(started.elapsed());
+            }
+            reader.consume(ready);
+        }
+    }
+
     pub(super) fn read_ranges(&self) -> Outcome<Duration> {
         let (parsed, materials) = self.parsed()?;
         let header = parsed.header.verify(materials)?;

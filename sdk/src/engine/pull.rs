@@ -129,6 +129,42 @@ impl Pull {
         self.at_end_of_input |= bytes == 0;
     }
 
+    /// Takes bytes of the message from `input`, which holds what comes next, after [`Step::More`]; returns
+    /// how many. A regular frame that is there as a whole is opened without a copy of it.
+    pub(crate) fn take_from(&mut self, input: &[u8]) -> Result<usize> {
+        if self.available() == 0
+            && self.stage == (Stage::Frames { opened: 0 })
+            && let Some(frame_bytes) = self.open_apart(input).inspect_err(|_| self.fail())?
+        {
+            return Ok(frame_bytes);
+        }
+        // No more than the current frame lacks: those after it may need no copy.
+        let missing = self.wanted.saturating_sub(self.available()).max(1);
+        let room = self.room();
+        let count = missing.min(room.len()).min(input.len());
+        room.iter_mut().zip(input).take(count).for_each(|(to, from)| *to = *from);
+        self.filled(count);
+        Ok(count)
+    }
+
+    /// Opens the regular frame that `input` begins with into the empty buffer; returns its length.
+    fn open_apart(&mut self, input: &[u8]) -> Result<Option<usize>> {
+        let Ok(prefix) = self.decryptor.peek(input) else { return Ok(None) };
+        let frame_bytes = usize::try_from(prefix.total_bytes()).unwrap_or(usize::MAX);
+        let content_bytes = frame_bytes.saturating_sub(REGULAR_OVERHEAD_BYTES);
+        let Some(frame) = input.get(..frame_bytes).filter(|_| prefix.kind == Kind::Regular) else {
+            return Ok(None);
+        };
+        if self.buffer.len() < content_bytes {
+            self.buffer.resize(content_bytes, 0);
+        }
+        let plaintext = self.buffer.get_mut(..content_bytes).unwrap_or_default();
+        self.decryptor.open_into(frame, plaintext)?;
+        (self.start, self.filled, self.wanted) = (0, 0, 0);
+        self.ready = 0..content_bytes;
+        Ok(Some(frame_bytes))
+    }
+
     /// Goes on as far as the bytes that are there allow.
     pub(crate) fn step(&mut self) -> Result<Step> {
         if !self.ready.is_empty() {
@@ -142,16 +178,19 @@ impl Pull {
         if self.available() < self.wanted && !self.at_end_of_input {
             return Ok(Step::More);
         }
-        self.advance().inspect_err(|_| {
-            self.stage = Stage::Failed;
-            //= client-apis/decrypt.md#authenticated-data
-            //# This operation MUST NOT release any unauthenticated plaintext or unauthenticated
-            //# associated data.
-            self.ready = 0..0;
-            // Wiping empties the buffer too: nothing is there, and nothing more is wanted.
-            self.buffer.zeroize();
-            (self.start, self.filled, self.wanted) = (0, 0, 0);
-        })
+        self.advance().inspect_err(|_| self.fail())
+    }
+
+    /// Nothing comes out any more.
+    fn fail(&mut self) {
+        self.stage = Stage::Failed;
+        //= client-apis/decrypt.md#authenticated-data
+        //# This operation MUST NOT release any unauthenticated plaintext or unauthenticated
+        //# associated data.
+        self.ready = 0..0;
+        // Wiping empties the buffer too: nothing is there, and nothing more is wanted.
+        self.buffer.zeroize();
+        (self.start, self.filled, self.wanted) = (0, 0, 0);
     }
 
     fn advance(&mut self) -> Result<Step> {

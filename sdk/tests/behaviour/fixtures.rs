@@ -1,6 +1,6 @@
 //! What the tests share: keyrings of fixed keys, both providers, messages.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -166,6 +166,7 @@ pub(crate) fn read_everywhere(
         one_shot,
         read_parallel_bytes(message, manager, options),
         read_stream(message, manager, options),
+        read_buffered(message, manager, options),
         read_parallel(message, manager, options),
         read_tokio(message, manager, options),
         read_futures(message, manager, options),
@@ -244,6 +245,23 @@ fn read_stream(
         reader.read_to_end(&mut released).map(drop).map_err(unpack)
     })();
     Outcome { surface: "std::io", released, error: result.err() }
+}
+
+/// Behind a buffer of 41 bytes: some frames lie in it as a whole, others do not.
+fn read_buffered(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> Outcome {
+    let mut released = Vec::new();
+    let result = (|| {
+        let source = BufReader::with_capacity(41, message);
+        let pending = PendingReader::read_header(source, options)?;
+        let materials = wait(manager.decryption_materials(pending.request()))?;
+        let mut reader = pending.verify(materials)?.buffered();
+        reader.read_to_end(&mut released).map(drop).map_err(unpack)
+    })();
+    Outcome { surface: "std::io, buffered", released, error: result.err() }
 }
 
 fn read_tokio(message: &[u8], manager: &dyn MaterialsManager, options: &DecryptOptions) -> Outcome {
