@@ -272,6 +272,24 @@ mod tests {
     }
 
     #[test]
+    fn a_run_takes_the_last_number_of_a_regular_frame_and_none_beyond() {
+        let mut encryptor = encryptor(4);
+        encryptor.next = FrameNumber::new(u32::MAX - 3);
+        for frames in [4, usize::MAX] {
+            let error = encryptor.take_run(frames).unwrap_err();
+            assert!(matches!(error, Error::LimitExceeded { quantity: "frames", .. }), "{error}");
+        }
+        let run = encryptor.take_run(3).unwrap();
+        let (mut frames, (sealing, _)) = ([0; 3 * (4 + REGULAR_OVERHEAD_BYTES)], encryptor.lanes());
+        sealing.seal_run(run, &[7; 12], &mut frames).unwrap();
+        let numbers = frames.chunks(4 + REGULAR_OVERHEAD_BYTES).map(|frame| &frame[..4]);
+        let expected = [u32::MAX - 3, u32::MAX - 2, u32::MAX - 1].map(u32::to_be_bytes);
+        assert!(numbers.eq(expected.iter().map(|number| &number[..])));
+        assert!(encryptor.take_run(1).is_err());
+        encryptor.seal_final_frame(&mut [0; 4 + FINAL_OVERHEAD_BYTES]).unwrap();
+    }
+
+    #[test]
     fn steps_out_of_order_and_wrong_sizes_are_refused() {
         let mut encryptor = encryptor(4);
         assert!(matches!(encryptor.seal_frame(&mut [0; 35]), Err(Error::BufferSize { .. })));

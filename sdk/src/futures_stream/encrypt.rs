@@ -15,7 +15,7 @@ use crate::options::EncryptOptions;
 use crate::stream::FrameBuffer;
 
 /// Bytes of plaintext that are sealed into one item at most, when frames are not longer.
-pub const ITEM_BYTES: usize = 256 * 1024;
+const ITEM_BYTES: usize = 256 * 1024;
 
 /// Encrypts the plaintext that a stream gives, into the items of a message.
 ///
