@@ -7,8 +7,9 @@
 //! never talks to a version that nobody chose.
 //!
 //! ```text
-//! pins/NAME.KIND      what to install and how (go, pip, npm, cargo); the one place a version is named
-//! <peers>/NAME/pin    a copy of the pin, written last: the mark of a complete installation
+//! pins/NAME.KIND      what to install and how (go, pip, npm, cargo); the one place a version is named,
+//!                     or a list of the files below benches/peers that a driver is built from (crate, maven)
+//! <peers>/NAME/pin    a copy of the pin (and of the files that it lists), written last: the mark of a complete installation
 //! ```
 //!
 //! | module | subject |
@@ -17,6 +18,7 @@
 //! | [`s3`] | MinIO and SeaweedFS as servers on loopback |
 //! | [`identity`] | the one user whom every server knows |
 //! | [`kms`] | our own `strongroom-kms serve` as a process of its own |
+//! | [`esdk`] | other implementations of the AWS Encryption SDK, each behind a driver |
 //! | [`own`] | the project's own programs, built if they are not there |
 //! | [`process`] | child processes that end with their owner |
 //! | [`require`](mod@require) | what a test does when a peer is missing |
@@ -32,6 +34,7 @@
 //! }
 //! ```
 
+pub mod esdk;
 pub mod identity;
 pub mod kms;
 pub mod own;

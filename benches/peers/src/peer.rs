@@ -20,8 +20,15 @@ pub enum Peer {
     PythonBoto3,
     /// A Python interpreter with `aws-encryption-sdk` (with the material providers library) and boto3.
     PythonEncryptionSdk,
+    /// `aws-encryption-cli`.
+    EncryptionCli,
     /// A folder whose `node_modules` has `@aws-crypto/client-node`; Node.js itself is the system's.
     NodeEncryptionSdk,
+    /// The driver of the official Rust implementation, `aws-esdk`.
+    RustEncryptionSdk,
+    /// A folder with the classes of the driver of `aws-encryption-sdk-java`, and beside it `lib`, which
+    /// has what they need; Java itself is the system's.
+    JavaEncryptionSdk,
 }
 
 impl Peer {
@@ -34,7 +41,10 @@ impl Peer {
             Self::Restic => "restic",
             Self::AwsCli | Self::PythonBoto3 => "venv-aws",
             Self::PythonEncryptionSdk => "venv-esdk",
+            Self::EncryptionCli => "venv-esdk-cli",
             Self::NodeEncryptionSdk => "node-esdk",
+            Self::RustEncryptionSdk => "rust-esdk",
+            Self::JavaEncryptionSdk => "java-esdk",
         }
     }
 
@@ -46,7 +56,21 @@ impl Peer {
             Self::Restic => include_str!("../pins/restic.go"),
             Self::AwsCli | Self::PythonBoto3 => include_str!("../pins/venv-aws.pip"),
             Self::PythonEncryptionSdk => include_str!("../pins/venv-esdk.pip"),
+            Self::EncryptionCli => include_str!("../pins/venv-esdk-cli.pip"),
             Self::NodeEncryptionSdk => include_str!("../pins/node-esdk.npm"),
+            // Drivers that are built: the pin, and the files that it lists.
+            Self::RustEncryptionSdk => concat!(
+                include_str!("../pins/rust-esdk.crate"),
+                include_str!("../drivers/rust/Cargo.toml"),
+                include_str!("../drivers/rust/Cargo.lock"),
+                include_str!("../drivers/rust/src/main.rs"),
+                include_str!("../drivers/rust/src/keyrings.rs"),
+            ),
+            Self::JavaEncryptionSdk => concat!(
+                include_str!("../pins/java-esdk.maven"),
+                include_str!("../drivers/java/pom.xml"),
+                include_str!("../drivers/java/Driver.java"),
+            ),
         }
     }
 
@@ -58,7 +82,10 @@ impl Peer {
             Self::Restic => "bin/restic",
             Self::AwsCli => "bin/aws",
             Self::PythonBoto3 | Self::PythonEncryptionSdk => "bin/python",
+            Self::EncryptionCli => "bin/aws-encryption-cli",
             Self::NodeEncryptionSdk => "node_modules/@aws-crypto/client-node",
+            Self::RustEncryptionSdk => "bin/esdk-driver",
+            Self::JavaEncryptionSdk => "classes",
         }
     }
 
