@@ -77,11 +77,11 @@ pub(crate) fn reading(suite: AlgorithmSuite) -> DecryptOptions {
     DecryptOptions { commitment_policy: policy(suite), ..DecryptOptions::default() }
 }
 
-/// Runs a future on this thread; nothing in these tests waits for anything but the CPU.
+/// Runs a future on this thread.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
-            tokio::runtime::Builder::new_current_thread().build().unwrap();
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     }
     RUNTIME.with(|runtime| runtime.block_on(future))
 }

@@ -187,7 +187,7 @@ impl EsdkDriver {
             #[serde(flatten)]
             job: &'a J,
         }
-        let exchange = || -> std::io::Result<Answer> {
+        let mut exchange = || -> std::io::Result<Answer> {
             let mut line = serde_json::to_string(&Line { r#do: what, job })?;
             line.push('\n');
             self.jobs.write_all(line.as_bytes())?;
