@@ -5,10 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
-use strongroom_peers::esdk::{Keyring as Description, Manager, Message};
+use strongroom_peers::esdk::{self, EcdhSchema, Keyring as Description, Manager, Message};
 use strongroom_peers::{KmsServer, identity};
 use strongroom_sdk::cmm::DefaultCmm;
-use strongroom_sdk::keyring::{AwsKmsKeyring, Keyring, MultiKeyring, RawAesKeyring};
+use strongroom_sdk::crypto::CryptoProvider;
+use strongroom_sdk::crypto::rsa::RsaPadding;
+use strongroom_sdk::keyring::{
+    AwsKmsDiscoveryKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring,
+    DiscoveryFilter, Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaKeys,
+};
+use strongroom_sdk::keys::{EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey};
 use strongroom_sdk::kms::aws::AwsKmsClient;
 use strongroom_sdk::materials::EncryptionRequest;
 use strongroom_sdk::message::encryption_context::EncryptionContext;
@@ -81,8 +87,33 @@ impl<'a> Ours<'a> {
                 let key = SecretBytes::copy_of(&key.0);
                 Arc::new(RawAesKeyring::new(namespace.clone(), name.clone(), key).unwrap())
             }
+            Description::RawRsa { namespace, name, padding, public, private } => {
+                let public = RsaPublicKey::from_pem(&*provider(), public).unwrap();
+                let private = RsaPrivateKey::from_pem(&*provider(), private).unwrap();
+                let keys = RsaKeys::Pair(public, private);
+                let padding = rsa_padding(*padding);
+                Arc::new(
+                    RawRsaKeyring::new(namespace.clone(), name.clone(), padding, keys).unwrap(),
+                )
+            }
+            Description::RawEcdh { schema, public, private, .. } => {
+                Arc::new(raw_ecdh(*schema, public.as_deref(), private.as_deref()))
+            }
             Description::Kms { key, mrk: false } => {
                 Arc::new(AwsKmsKeyring::new(self.client(region(key)), key.clone()).unwrap())
+            }
+            Description::Kms { key, mrk: true } => {
+                Arc::new(AwsKmsMrkKeyring::new(self.client(region(key)), key.clone()).unwrap())
+            }
+            Description::KmsDiscovery { accounts, partition, region, mrk } => {
+                let filter = DiscoveryFilter::new(partition.clone(), accounts.clone()).unwrap();
+                let (client, filter) = (self.client(region), Some(filter));
+                if *mrk {
+                    let region = region.clone();
+                    Arc::new(AwsKmsMrkDiscoveryKeyring::new(client, region, filter).unwrap())
+                } else {
+                    Arc::new(AwsKmsDiscoveryKeyring::new(client, filter))
+                }
             }
             Description::Multi { generator, children } => {
                 let children = children.iter().map(|child| self.keyring(child)).collect();
@@ -97,6 +128,31 @@ impl<'a> Ours<'a> {
         let make = || Arc::new(AwsKmsClient::new(client(self.kms, region)));
         clients.entry(region.to_owned()).or_insert_with(make).clone()
     }
+}
+
+fn raw_ecdh(schema: EcdhSchema, public: Option<&str>, private: Option<&str>) -> RawEcdhKeyring {
+    let public = || EcPublicKey::from_pem(&*provider(), public.unwrap()).unwrap();
+    let private = || EcPrivateKey::from_pem(&*provider(), private.unwrap()).unwrap();
+    match schema {
+        EcdhSchema::Static => RawEcdhKeyring::between(private(), public()).unwrap(),
+        EcdhSchema::Ephemeral => RawEcdhKeyring::ephemeral_to(public()),
+        EcdhSchema::Discovery => RawEcdhKeyring::discovery(private()),
+    }
+}
+
+fn rsa_padding(said: esdk::RsaPadding) -> RsaPadding {
+    match said {
+        esdk::RsaPadding::Pkcs1 => RsaPadding::Pkcs1,
+        esdk::RsaPadding::OaepSha1 => RsaPadding::OaepSha1,
+        esdk::RsaPadding::OaepSha256 => RsaPadding::OaepSha256,
+        esdk::RsaPadding::OaepSha384 => RsaPadding::OaepSha384,
+        esdk::RsaPadding::OaepSha512 => RsaPadding::OaepSha512,
+    }
+}
+
+/// The provider that keys are read with: the first that is compiled in.
+fn provider() -> Arc<dyn CryptoProvider> {
+    Arc::clone(&fixtures::providers()[0])
 }
 
 /// A client of our KMS, as the one user whom it knows.

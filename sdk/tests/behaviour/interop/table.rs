@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_peers::esdk::{Base64, Keyring, Manager, Message};
+use strongroom_peers::esdk::{Base64, Curve, EcdhSchema, Keyring, Manager, Message, RsaPadding};
 use strongroom_sdk::message::suite::AlgorithmSuite;
 
 /// The shortest frame that every implementation writes, in bytes.
@@ -11,6 +11,7 @@ const SHORT_FRAME: u32 = 128;
 const LENGTHS: [usize; 6] = [0, 1, 127, 128, 129, 300];
 
 /// One line of the table.
+#[derive(Clone)]
 pub(super) struct Row {
     /// What it is called in the matrix.
     pub(super) name: &'static str,
@@ -43,9 +44,13 @@ impl Row {
 }
 
 /// One message.
+#[derive(Clone)]
 pub(super) struct Case {
+    /// The suite.
     pub(super) suite: AlgorithmSuite,
+    /// Bytes of plaintext in a frame; 0 for a single block.
     pub(super) frame_length: u32,
+    /// Bytes of plaintext in all.
     pub(super) plaintext_length: usize,
 }
 
@@ -66,13 +71,21 @@ pub(super) struct KmsKeys {
     pub(super) second: String,
 }
 
+impl KmsKeys {
+    /// A discovery keyring that finds them.
+    fn discovery(&self, mrk: bool) -> Keyring {
+        let part = |at| self.first.split(':').nth(at).unwrap().to_owned();
+        let (partition, region, accounts) = (part(1), part(3), vec![part(4)]);
+        Keyring::KmsDiscovery { accounts, partition, region, mrk }
+    }
+}
+
 /// Every row.
 pub(super) fn rows(keys: &KmsKeys) -> Vec<Row> {
-    let kms = |key: &str| Keyring::Kms { key: key.to_owned(), mrk: false };
-    let multi = Keyring::Multi {
-        generator: Box::new(kms(&keys.first)),
-        children: vec![raw_aes(32), kms(&keys.second)],
-    };
+    [raw_aes_rows(), raw_rsa_rows(), raw_ecdh_rows(), kms_rows(keys), multi_rows(keys)].concat()
+}
+
+fn raw_aes_rows() -> Vec<Row> {
     vec![
         Row::new("raw AES-128", raw_aes(16)).with_cases(every_length()),
         Row::new("raw AES-192", raw_aes(24)).with_cases(every_length()),
@@ -82,10 +95,64 @@ pub(super) fn rows(keys: &KmsKeys) -> Vec<Row> {
             we_write: false,
             ..Row::new("raw AES-256, single block", raw_aes(32)).with_cases(single_blocks())
         },
-        Row::new("AWS KMS", kms(&keys.first)),
+    ]
+}
+
+fn raw_rsa_rows() -> Vec<Row> {
+    vec![
+        Row::new("raw RSA, PKCS #1 v1.5", raw_rsa(RsaPadding::Pkcs1)),
+        Row::new("raw RSA, OAEP with SHA-1", raw_rsa(RsaPadding::OaepSha1)),
+        Row::new("raw RSA, OAEP with SHA-256", raw_rsa(RsaPadding::OaepSha256)),
+        Row::new("raw RSA, OAEP with SHA-384", raw_rsa(RsaPadding::OaepSha384)),
+        Row::new("raw RSA, OAEP with SHA-512", raw_rsa(RsaPadding::OaepSha512)),
+    ]
+}
+
+fn raw_ecdh_rows() -> Vec<Row> {
+    let curves = [
+        (["raw ECDH P-256, static", "raw ECDH P-256, ephemeral to discovery"], P256),
+        (["raw ECDH P-384, static", "raw ECDH P-384, ephemeral to discovery"], P384),
+        (["raw ECDH P-521, static", "raw ECDH P-521, ephemeral to discovery"], P521),
+    ];
+    let rows = curves.map(|([fixed, ephemeral], pair)| {
+        [
+            Row::between(
+                fixed,
+                pair.keyring(EcdhSchema::Static, Some(pair.recipient_public), Some(pair.sender)),
+                pair.keyring(EcdhSchema::Static, Some(pair.sender_public), Some(pair.recipient)),
+            ),
+            Row::between(
+                ephemeral,
+                pair.keyring(EcdhSchema::Ephemeral, Some(pair.recipient_public), None),
+                pair.keyring(EcdhSchema::Discovery, None, Some(pair.recipient)),
+            ),
+        ]
+    });
+    rows.into_iter().flatten().collect()
+}
+
+fn kms_rows(keys: &KmsKeys) -> Vec<Row> {
+    let strict = |mrk| Keyring::Kms { key: keys.first.clone(), mrk };
+    vec![
+        Row::new("AWS KMS, strict", strict(false)),
+        Row::new("AWS KMS, MRK-aware", strict(true)),
+        Row::between("AWS KMS, read by discovery", strict(false), keys.discovery(false)),
+        Row::between("AWS KMS, read by MRK-aware discovery", strict(false), keys.discovery(true)),
+    ]
+}
+
+fn multi_rows(keys: &KmsKeys) -> Vec<Row> {
+    let kms = |key: &str| Keyring::Kms { key: key.to_owned(), mrk: false };
+    let rsa = raw_rsa(RsaPadding::OaepSha256);
+    let multi = Keyring::Multi {
+        generator: Box::new(kms(&keys.first)),
+        children: vec![raw_aes(32), kms(&keys.second), rsa.clone()],
+    };
+    vec![
         Row::between("multi, read by its generator", multi.clone(), kms(&keys.first)),
         Row::between("multi, read by a raw AES child", multi.clone(), raw_aes(32)),
-        Row::between("multi, read by an AWS KMS child", multi, kms(&keys.second)),
+        Row::between("multi, read by an AWS KMS child", multi.clone(), kms(&keys.second)),
+        Row::between("multi, read by a raw RSA child", multi, rsa),
     ]
 }
 
@@ -97,6 +164,54 @@ fn raw_aes(key_bytes: usize) -> Keyring {
         key: Base64(vec![3; key_bytes]),
     }
 }
+
+fn raw_rsa(padding: RsaPadding) -> Keyring {
+    Keyring::RawRsa {
+        namespace: "strongroom-tests".to_owned(),
+        name: "rsa".to_owned(),
+        padding,
+        public: include_str!("keys/rsa-2048.public.pem").to_owned(),
+        private: include_str!("keys/rsa-2048.pem").to_owned(),
+    }
+}
+
+/// The keys of a sender and a recipient, in PEM. They guard nothing but these tests' messages.
+struct Pair {
+    curve: Curve,
+    sender: &'static str,
+    sender_public: &'static str,
+    recipient: &'static str,
+    recipient_public: &'static str,
+}
+
+impl Pair {
+    fn keyring(&self, schema: EcdhSchema, public: Option<&str>, private: Option<&str>) -> Keyring {
+        let (public, private) = (public.map(str::to_owned), private.map(str::to_owned));
+        Keyring::RawEcdh { curve: self.curve, schema, public, private }
+    }
+}
+
+const P256: Pair = Pair {
+    curve: Curve::P256,
+    sender: include_str!("keys/p256-sender.pem"),
+    sender_public: include_str!("keys/p256-sender.public.pem"),
+    recipient: include_str!("keys/p256-recipient.pem"),
+    recipient_public: include_str!("keys/p256-recipient.public.pem"),
+};
+const P384: Pair = Pair {
+    curve: Curve::P384,
+    sender: include_str!("keys/p384-sender.pem"),
+    sender_public: include_str!("keys/p384-sender.public.pem"),
+    recipient: include_str!("keys/p384-recipient.pem"),
+    recipient_public: include_str!("keys/p384-recipient.public.pem"),
+};
+const P521: Pair = Pair {
+    curve: Curve::P521,
+    sender: include_str!("keys/p521-sender.pem"),
+    sender_public: include_str!("keys/p521-sender.public.pem"),
+    recipient: include_str!("keys/p521-recipient.pem"),
+    recipient_public: include_str!("keys/p521-recipient.public.pem"),
+};
 
 fn context() -> BTreeMap<String, String> {
     let pairs = [("purpose", "tests"), ("zwölf", "12")];
