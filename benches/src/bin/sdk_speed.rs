@@ -6,7 +6,9 @@
 use std::io::Write;
 
 use clap::Parser;
-use strongroom_benches::sdk_speed::{Outcome, measure, measure_cores, write_rows};
+use strongroom_benches::sdk_speed::{
+    Extent, Outcome, measure, measure_cores, side_by_side, write_rows,
+};
 use strongroom_sdk::message::suite::AlgorithmSuite;
 
 /// Measures every surface of the SDK beside the raw cipher.
@@ -24,11 +26,22 @@ struct Arguments {
     /// Threads of the parallel surface.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Measures, in place of all that, the other implementations of the AWS Encryption SDK beside ours.
+    #[arg(long)]
+    peers: bool,
+    /// 1 KiB messages in a round beside the other implementations.
+    #[arg(long, default_value_t = 500)]
+    messages: u64,
 }
 
 fn main() -> Outcome<()> {
-    let Arguments { mebibytes, rounds, frame_length, threads } = Arguments::parse();
+    let Arguments { mebibytes, rounds, frame_length, threads, peers, messages } =
+        Arguments::parse();
     let mut out = std::io::stdout();
+    if peers {
+        let tables = side_by_side(Extent { mebibytes, messages, rounds })?;
+        return Ok(write!(out, "{tables}")?);
+    }
     writeln!(out, "{mebibytes} MiB, best of {rounds}; GB/s of plaintext\n")?;
     let mut rows = Vec::new();
     for frame_length in frame_length {

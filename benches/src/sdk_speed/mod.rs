@@ -1,12 +1,14 @@
 //! The SDK beside the raw cipher and hash that it uses, in one process.
 //!
 //! Each figure stands beside one of the raw cipher that reads and writes the same memory: what a message
-//! format around it could reach at most.
+//! format around it could reach at most. And, on the wall, the SDK beside the other implementations.
 
+mod peers;
 mod raw;
 mod rows;
 mod surfaces;
 
+pub use peers::{Extent, side_by_side};
 pub use rows::{Row, measure, measure_cores, write_rows};
 
 use std::sync::Arc;
