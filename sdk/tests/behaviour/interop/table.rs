@@ -213,7 +213,7 @@ const P521: Pair = Pair {
     recipient_public: include_str!("keys/p521-recipient.public.pem"),
 };
 
-fn context() -> BTreeMap<String, String> {
+pub(super) fn context() -> BTreeMap<String, String> {
     let pairs = [("purpose", "tests"), ("zwölf", "12")];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
@@ -225,7 +225,7 @@ fn every_length() -> Vec<Case> {
 }
 
 /// Every suite once; the lengths take turns, beginning elsewhere in each row.
-fn each_suite_once(turn: usize) -> Vec<Case> {
+pub(super) fn each_suite_once(turn: usize) -> Vec<Case> {
     let suites = AlgorithmSuite::ALL.into_iter().enumerate();
     suites
         .map(|(at, suite)| case(suite, SHORT_FRAME, LENGTHS[(at + turn) % LENGTHS.len()]))
