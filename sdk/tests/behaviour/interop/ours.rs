@@ -20,7 +20,7 @@ use strongroom_sdk::materials::EncryptionRequest;
 use strongroom_sdk::message::encryption_context::EncryptionContext;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::oneshot;
-use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
+use strongroom_sdk::options::EncryptOptions;
 use strongroom_sdk::secret::SecretBytes;
 
 use crate::fixtures::{self, read_everywhere, wait};
@@ -67,8 +67,12 @@ impl<'a> Ours<'a> {
         plaintext: &[u8],
     ) -> Result<(), String> {
         let suite = AlgorithmSuite::from_id(suite).map_err(|error| error.to_string())?;
-        let options =
-            DecryptOptions { expected_context: context(manager), ..fixtures::reading(suite) };
+        let mut options = fixtures::reading(suite);
+        if manager.required.is_empty() {
+            options.expected_context = context(manager);
+        } else {
+            options.reproduced_context = context(manager);
+        }
         let manager = DefaultCmm::new(self.keyring(&manager.keyring));
         for outcome in read_everywhere(message, &manager, &options) {
             if let Some(error) = outcome.error {

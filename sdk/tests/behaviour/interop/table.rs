@@ -37,6 +37,13 @@ impl Row {
         Self { name, writer, reader, cases: each_suite_once(name.len()), we_write: true }
     }
 
+    /// With the name of a pair that is kept out of the header.
+    fn requiring(mut self, name: &str) -> Self {
+        self.writer.required = vec![name.to_owned()];
+        self.reader.required = vec![name.to_owned()];
+        self
+    }
+
     fn with_cases(mut self, cases: Vec<Case>) -> Self {
         self.cases = cases;
         self
@@ -94,6 +101,10 @@ fn raw_aes_rows() -> Vec<Row> {
         Row {
             we_write: false,
             ..Row::new("raw AES-256, single block", raw_aes(32)).with_cases(single_blocks())
+        },
+        Row {
+            we_write: false,
+            ..Row::new("raw AES-256, required encryption context", raw_aes(32)).requiring("zwölf")
         },
     ]
 }
