@@ -42,20 +42,23 @@ impl<'a> Ours<'a> {
         let suite = AlgorithmSuite::from_id(message.suite).map_err(|error| error.to_string())?;
         let mut request = fixtures::request(suite);
         request.encryption_context = context(&message.manager);
-        let options = EncryptOptions { frame_length: message.frame_length };
-        wait(self.encrypt_with(&message.manager, plaintext, &request, &options))
-            .map_err(|error| error.to_string())
+        wait(self.encrypt_with(message, plaintext, &request)).map_err(|error| error.to_string())
     }
 
     async fn encrypt_with(
         &self,
-        manager: &Manager,
+        message: &Message,
         plaintext: &[u8],
         request: &EncryptionRequest,
-        options: &EncryptOptions,
     ) -> strongroom_sdk::Result<Vec<u8>> {
-        let manager = DefaultCmm::new(self.keyring(&manager.keyring));
-        oneshot::encrypt(plaintext, &manager, request, options).await
+        let manager = DefaultCmm::new(self.keyring(&message.manager.keyring));
+        match message.frame_length {
+            0 => oneshot::encrypt_single_block(plaintext, &manager, request).await,
+            frame_length => {
+                let options = EncryptOptions { frame_length };
+                oneshot::encrypt(plaintext, &manager, request, &options).await
+            }
+        }
     }
 
     /// Reads a message through every surface; each must give `plaintext`.
