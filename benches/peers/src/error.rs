@@ -3,23 +3,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Peer;
+
 /// Why a peer could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerError {
     /// The peer is not installed on this machine, or its installation did not complete.
-    #[error("{peer} is not installed; .ci/peers installs it")]
+    #[error("{name} is not installed; `.ci/peers {name}` installs it", name = peer.name())]
     NotInstalled {
-        /// The peer's name.
-        peer: &'static str,
+        /// The peer.
+        peer: Peer,
         /// The folder where it was looked for.
         folder: PathBuf,
     },
     /// Another version than the pinned one is installed.
-    #[error("{peer} is installed at another version than the pinned {pin}; .ci/peers renews it")]
+    #[error("{name} is installed at another version than the pinned {pin}; `.ci/peers {name}` renews it", name = peer.name())]
     OtherVersion {
-        /// The peer's name.
-        peer: &'static str,
+        /// The peer.
+        peer: Peer,
         /// The first line of the pin.
         pin: String,
     },
@@ -81,5 +83,15 @@ impl PeerError {
     #[must_use]
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::NotInstalled { .. } | Self::OtherVersion { .. } | Self::NoFolder)
+    }
+
+    /// Whether a peer is absent that nobody asked for: `.ci/peers` installs it only when named.
+    pub(crate) fn is_absence_by_choice(&self) -> bool {
+        match self {
+            Self::NotInstalled { peer, .. } | Self::OtherVersion { peer, .. } => {
+                peer.is_named_only()
+            }
+            _ => false,
+        }
     }
 }

@@ -89,6 +89,11 @@ impl Peer {
         }
     }
 
+    /// Whether `.ci/peers` installs it only when named: compiling it takes minutes that a test run has not.
+    pub(crate) const fn is_named_only(self) -> bool {
+        matches!(self, Self::RustEncryptionSdk)
+    }
+
     /// Finds the peer in the folder that the environment names.
     ///
     /// Returns the absolute path of its program; for [`Peer::NodeEncryptionSdk`], of the package.
@@ -136,11 +141,11 @@ impl Peers {
     pub fn find(&self, peer: Peer) -> Result<PathBuf, PeerError> {
         let folder = self.folder.join(peer.name());
         let entry = folder.join(peer.entry());
-        let missing = || PeerError::NotInstalled { peer: peer.name(), folder: folder.clone() };
+        let missing = || PeerError::NotInstalled { peer, folder: folder.clone() };
         let installed = std::fs::read_to_string(folder.join("pin")).map_err(|_| missing())?;
         if installed != peer.pin() {
             let pin = peer.pin().lines().next().unwrap_or_default().to_owned();
-            return Err(PeerError::OtherVersion { peer: peer.name(), pin });
+            return Err(PeerError::OtherVersion { peer, pin });
         }
         if entry.exists() { Ok(entry) } else { Err(missing()) }
     }
@@ -170,7 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         install(folder.path(), "github.com/restic/restic/cmd/restic@v0.0.1\n");
         let refused = Peers::at(folder.path().into()).find(Peer::Restic).unwrap_err();
-        assert!(matches!(refused, PeerError::OtherVersion { peer: "restic", .. }), "{refused}");
+        assert!(matches!(refused, PeerError::OtherVersion { peer: Peer::Restic, .. }), "{refused}");
         assert!(refused.is_absence());
     }
 
@@ -180,6 +185,6 @@ mod tests {
         install(folder.path(), Peer::Restic.pin());
         std::fs::remove_file(folder.path().join("restic/pin")).unwrap();
         let refused = Peers::at(folder.path().into()).find(Peer::Restic).unwrap_err();
-        assert!(matches!(refused, PeerError::NotInstalled { peer: "restic", .. }), "{refused}");
+        assert!(matches!(refused, PeerError::NotInstalled { peer: Peer::Restic, .. }), "{refused}");
     }
 }
