@@ -173,6 +173,15 @@ pub(crate) fn read_everywhere(
     ]
 }
 
+/// Reads `message` through the surfaces that do so on several cores.
+pub(crate) fn read_in_parallel(
+    message: &[u8],
+    manager: &dyn MaterialsManager,
+    options: &DecryptOptions,
+) -> [Outcome; 2] {
+    [read_parallel_bytes(message, manager, options), read_parallel(message, manager, options)]
+}
+
 /// Whether a surface releases nothing before everything has been verified.
 pub(crate) fn releases_at_once(surface: &str) -> bool {
     surface.ends_with("bytes")
