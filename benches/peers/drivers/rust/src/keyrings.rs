@@ -164,7 +164,7 @@ async fn kms_rsa(providers: &Client, said: &Value) -> Outcome<KeyringRef> {
     Ok(providers
         .create_aws_kms_rsa_keyring()
         .kms_key_id(text(said, "key"))
-        .encryption_algorithm(text(said, "algorithm").into())
+        .encryption_algorithm(text(said, "algorithm"))
         .set_public_key(pem(said, "public"))
         .kms_client(client(said))
         .send()
@@ -214,7 +214,8 @@ fn client(said: &Value) -> aws_sdk_kms::Client {
         "" => text(said, "key").split(':').nth(3).unwrap_or_default(),
         region => region,
     };
-    let (access_key, secret_key) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
+    let (access_key, secret_key) =
+        (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
     let config = aws_sdk_kms::Config::builder()
         .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))

@@ -186,7 +186,9 @@ fn suite_id(id: u64) -> Outcome<EsdkAlgorithmSuiteId> {
 
 fn context(job: &Value) -> HashMap<String, String> {
     let pairs = job["context"].as_object().into_iter().flatten();
-    pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
+    pairs
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 /// A member that is text; empty if it is not there.
