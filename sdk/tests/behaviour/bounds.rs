@@ -208,28 +208,13 @@ fn streams_hold_one_frame() {
 #[test]
 fn a_stream_holds_a_single_block_only_up_to_the_limit() {
     // Written by the Python SDK: 100 bytes in a single block.
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python-esdk");
-    let vectors = std::fs::read(folder.join("vectors.json")).unwrap();
-    let vectors: serde_json::Value = serde_json::from_slice(&vectors).unwrap();
-    let vector = vectors["messages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|vector| vector["name"] == "0478, 100 bytes, frames of 0, key-192")
-        .unwrap();
-    let bytes = |name: &str| {
-        use base64::Engine;
-        base64::prelude::BASE64_STANDARD.decode(vector[name].as_str().unwrap()).unwrap()
-    };
-    let text = |name: &str| vector[name].as_str().unwrap();
-    let key = strongroom_sdk::SecretBytes::copy_of(&bytes("wrapping-key"));
-    let keyring =
-        strongroom_sdk::keyring::RawAesKeyring::new(text("namespace"), text("key-name"), key);
-    let manager = DefaultCmm::new(Arc::new(keyring.unwrap()));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let message = std::fs::read(folder.join("python-esdk/ciphertexts/0478-short-block")).unwrap();
+    let manager = DefaultCmm::new(Arc::new(fixtures::testdata_keyring("aes-128")));
     for (frame_bytes_max, fits) in [(100, true), (99, false)] {
         let limits = Limits { frame_bytes_max, ..Limits::default() };
         let options = DecryptOptions { limits, ..DecryptOptions::default() };
-        let outcomes = fixtures::read_everywhere(&bytes("message"), &manager, &options);
+        let outcomes = fixtures::read_everywhere(&message, &manager, &options);
         // The byte surfaces have the message in memory already.
         for outcome in
             outcomes.into_iter().filter(|outcome| !fixtures::releases_at_once(outcome.surface))

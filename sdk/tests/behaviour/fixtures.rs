@@ -3,6 +3,8 @@
 use std::io::{BufReader, Read};
 use std::sync::{Arc, LazyLock};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -48,6 +50,15 @@ pub(crate) fn providers() -> Vec<Arc<dyn CryptoProvider>> {
 pub(crate) fn raw_keyring() -> Arc<RawAesKeyring> {
     let key = SecretBytes::copy_of(&[7; 32]);
     Arc::new(RawAesKeyring::new("strongroom-tests", "key-1", key).unwrap())
+}
+
+/// The raw AES key `name` of `testdata/keys.json`.
+pub(crate) fn testdata_keyring(name: &str) -> RawAesKeyring {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/keys.json");
+    let keys: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let material = keys["keys"][name]["material"].as_str().unwrap();
+    let mut key = BASE64_STANDARD.decode(material).unwrap();
+    RawAesKeyring::new("strongroom-testdata", name, SecretBytes::take(&mut key)).unwrap()
 }
 
 pub(crate) fn manager() -> DefaultCmm {
