@@ -1,6 +1,9 @@
-//! Small whole programs to copy from.
+//! Small whole programs to copy from, and the program for test vectors.
 //!
 //! | program | shows |
 //! |---|---|
 //! | `encrypt_stream` | encrypting and decrypting a stream of any length with the SDK |
 //! | `serve_range` | reading a byte range of an encrypted object with one ranged GET |
+//! | `esdk-vectors` | decrypts and encrypts the messages of [test vectors](vectors) of the AWS Encryption SDK |
+
+pub mod vectors;
