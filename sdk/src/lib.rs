@@ -30,6 +30,9 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 //! ```
 //!
+//! The `guide` has a page for each task: choosing a keyring, streams, random access, signed messages, moving
+//! to key commitment, limits, errors.
+//!
 //! # The way of a message
 //!
 //! ```text
@@ -85,6 +88,8 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "futures")]
 pub mod futures_stream;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod keyring;
 pub mod keys;
 pub mod kms;
