@@ -321,6 +321,12 @@ impl Cause {
     pub fn of_kms(answer: &KmsError) -> Self {
         kms_cause(answer)
     }
+
+    /// Who is at fault when a message cannot be written or read.
+    #[must_use]
+    pub fn of_message(error: &strongroom_sdk::Error) -> Self {
+        key_cause(error)
+    }
 }
 
 fn kms_cause(answer: &KmsError) -> Cause {

@@ -143,9 +143,20 @@ pub(super) async fn open_store(
 
 /// A client of the KMS at `reach`, in the key's own Region where the key's name tells it.
 pub(super) async fn kms_client(reach: &LocationConfig) -> aws_sdk_kms::Client {
-    let config = aws(reach.kms_profile.as_deref(), region_of(&reach.key)).await;
+    let (profile, endpoint) = (reach.kms_profile.as_deref(), reach.kms_endpoint.as_deref());
+    kms_client_at(profile, region_of(&reach.key), endpoint).await
+}
+
+/// A client of the KMS in `region` or at `endpoint`; what is not said comes from the usual AWS
+/// places.
+pub(super) async fn kms_client_at(
+    profile: Option<&str>,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+) -> aws_sdk_kms::Client {
+    let config = aws(profile, region).await;
     let mut builder = aws_sdk_kms::config::Builder::from(&config);
-    if let Some(endpoint) = &reach.kms_endpoint {
+    if let Some(endpoint) = endpoint {
         builder = builder.endpoint_url(endpoint);
     }
     aws_sdk_kms::Client::from_conf(builder.build())
@@ -196,12 +207,13 @@ fn is_url(text: &str) -> bool {
     text.contains("://") || text.starts_with("memory:")
 }
 
-fn is_key_arn(key: &str) -> bool {
+/// Whether this is the ARN of a key, not of an alias.
+pub(super) fn is_key_arn(key: &str) -> bool {
     key.starts_with("arn:") && key.contains(":key/")
 }
 
 /// The Region in an ARN: `arn:aws:kms:REGION:ACCOUNT:key/ID`.
-fn region_of(key: &str) -> Option<&str> {
+pub(super) fn region_of(key: &str) -> Option<&str> {
     let region = key.strip_prefix("arn:")?.split(':').nth(2)?;
     Some(region).filter(|region| !region.is_empty())
 }

@@ -1,14 +1,15 @@
 //! From a failure to an exit code, one sentence, and the next step. Nowhere else.
 
 use std::io;
-use std::path::PathBuf;
 
 use strongroom::fs::RootError;
-use strongroom::fs::exclude::PatternError;
 use strongroom::{Cause, Error};
-use strongroom_sdk::kms::KmsError;
+use strongroom_sdk::Error as SdkError;
 
 use super::config::ConfigError;
+pub(super) use super::failure::Failure;
+use super::message::failure::MessageFailure;
+use super::message::paths::PathRule;
 use super::output::Output;
 
 /// Everything was done.
@@ -17,106 +18,6 @@ pub(super) const SUCCESS: u8 = 0;
 pub(super) const USAGE: u8 = 2;
 /// The reader of the output went away: 128 + SIGPIPE, as shells report it.
 const PIPE: u8 = 141;
-
-/// Why a command did not do all that was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum Failure {
-    /// The library failed.
-    #[error(transparent)]
-    Library(#[from] Error),
-    /// What shall be archived cannot be opened.
-    #[error(transparent)]
-    Roots(#[from] RootError),
-    /// A pattern is malformed.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The configuration file.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The KMS refused a key, or gave no answer.
-    #[error("the key {key} cannot be used: {source}")]
-    Key {
-        /// The key as it was named.
-        key: String,
-        /// What the KMS answered.
-        source: KmsError,
-    },
-    /// The key is none that can be used here.
-    #[error("the key {key} cannot be used: {reason}")]
-    KeyUnfit {
-        /// The key as it was named.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The directory to restore into cannot be used.
-    #[error("cannot restore into {}: {source}", .path.display())]
-    Target {
-        /// Which one.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A path that is no path inside a snapshot.
-    #[error("\"{path}\" is no path inside a snapshot")]
-    SnapshotPath {
-        /// What was given.
-        path: String,
-    },
-    /// A path that the snapshot does not have.
-    #[error("snapshot {snapshot} has no \"{path}\"")]
-    NotInSnapshot {
-        /// Which snapshot.
-        snapshot: String,
-        /// What was asked for.
-        path: String,
-    },
-    /// Finished, but not with everything.
-    #[error("finished, but {count} of the {what} could not be {done} in full")]
-    Partial {
-        /// How many.
-        count: u64,
-        /// Of what.
-        what: &'static str,
-        /// Read, restored.
-        done: &'static str,
-    },
-    /// Names in the way of a restore were left alone.
-    #[error("finished, but {count} names exist in the target and were left alone")]
-    Kept {
-        /// How many.
-        count: u64,
-    },
-    /// Stored data is damaged.
-    #[error("{count} {what} damaged")]
-    Damaged {
-        /// How many.
-        count: u64,
-        /// Objects or files, with the verb.
-        what: &'static str,
-    },
-    /// The restored tree is not the archived one.
-    #[cfg(feature = "embedded-kms")]
-    #[error("the restored tree differs from the archived one in {count} ways")]
-    Different {
-        /// How many.
-        count: u64,
-    },
-    /// The embedded KMS failed.
-    #[cfg(feature = "embedded-kms")]
-    #[error(transparent)]
-    EmbeddedKms(#[from] strongroom::quickstart::embedded_kms::EmbeddedKmsError),
-    /// Standard output cannot be written.
-    #[error("cannot write to standard output: {0}")]
-    Output(#[source] io::Error),
-    /// The process could not set itself up.
-    #[error("cannot start: {source}")]
-    Start {
-        /// What the system said.
-        source: io::Error,
-    },
-}
 
 /// One line of the table of exit codes.
 struct Code {
@@ -206,8 +107,8 @@ const KEY_UNUSABLE: Code = code(
 const KEY_WRONG: Code = code(
     19,
     "key-wrong",
-    "the location was made with another key",
-    "name the key that the location was made with",
+    "the location or the message was made with another key",
+    "name the key that it was made with; `strongroom decrypt --metadata-output` shows a message's keys",
 );
 const SNAPSHOT: Code = code(
     20,
@@ -221,6 +122,18 @@ const FILES: Code = code(
     "a path to archive or to restore into cannot be opened",
     "see whether the path is right and may be accessed",
 );
+const REFUSED: Code = code(
+    22,
+    "refused",
+    "a message is not one that the options accept: suite, signature, encryption context, limits",
+    "see the options by which the message was refused; nothing of it was released",
+);
+const EXISTS: Code = code(
+    23,
+    "exists",
+    "an output file exists already",
+    "add --overwrite to replace it, --interactive to be asked, or --no-overwrite to leave it alone",
+);
 const STOPPED: Code = code(
     130,
     "stopped",
@@ -228,7 +141,7 @@ const STOPPED: Code = code(
     "run the command again: what was stored already is found and not sent again",
 );
 
-const CODES: [&Code; 16] = [
+const CODES: [&Code; 18] = [
     &LOCAL,
     &BAD_USE,
     &PARTIAL,
@@ -244,6 +157,8 @@ const CODES: [&Code; 16] = [
     &KEY_WRONG,
     &SNAPSHOT,
     &FILES,
+    &REFUSED,
+    &EXISTS,
     &STOPPED,
 ];
 
@@ -274,6 +189,11 @@ pub(super) fn end(result: Result<(), Failure>, output: &Output) -> u8 {
     code.code
 }
 
+/// As [`end`], for a failure that comes before the options are known.
+pub(super) fn end_before(failure: Failure) -> u8 {
+    end(Err(failure), &Output::plain())
+}
+
 impl Failure {
     fn code(&self) -> &'static Code {
         match self {
@@ -285,6 +205,7 @@ impl Failure {
                 ConfigError::Unusable { .. } => &LOCAL,
                 _ => &BAD_USE,
             },
+            Self::Message(failure) => of_message(failure),
             Self::Key { source, .. } => of_cause(Cause::of_kms(source)),
             Self::KeyUnfit { .. } => &KEY_UNUSABLE,
             Self::NotInSnapshot { .. } => &SNAPSHOT,
@@ -322,8 +243,59 @@ impl Failure {
             #[cfg(feature = "embedded-kms")]
             Self::EmbeddedKms(_) => "choose another temporary folder with --work".to_owned(),
             Self::Config(error) => error.hint().unwrap_or_else(|| code.next.to_owned()),
+            Self::Message(failure) => {
+                message_hint(failure).map_or_else(|| code.next.to_owned(), str::to_owned)
+            }
             _ => code.next.to_owned(),
         }
+    }
+}
+
+fn of_message(failure: &MessageFailure) -> &'static Code {
+    match failure {
+        MessageFailure::ArgumentFile(_)
+        | MessageFailure::WrappingKeys(_)
+        | MessageFailure::Context(_)
+        | MessageFailure::ContextUnusable(_)
+        | MessageFailure::Keyring(_) => &BAD_USE,
+        MessageFailure::Paths(PathRule::NoInput(_) | PathRule::NoFolder(_)) => &FILES,
+        MessageFailure::Paths(_) => &BAD_USE,
+        MessageFailure::KeyFile { .. } | MessageFailure::Open { .. } => &FILES,
+        MessageFailure::ContextMissing { .. } | MessageFailure::HeldBack { .. } => &REFUSED,
+        MessageFailure::Exists { .. } => &EXISTS,
+        MessageFailure::Read { .. } | MessageFailure::Write { .. } => &LOCAL,
+        MessageFailure::Some { .. } => &PARTIAL,
+        MessageFailure::Message { source, .. } => match &**source {
+            SdkError::ForbiddenByPolicy { .. }
+            | SdkError::SignedSuiteRefused { .. }
+            | SdkError::LimitExceeded { .. } => &REFUSED,
+            other => of_cause(Cause::of_message(other)),
+        },
+    }
+}
+
+/// A better next step than the code's.
+fn message_hint(failure: &MessageFailure) -> Option<&'static str> {
+    match failure {
+        MessageFailure::Read { .. } => {
+            Some("see whether the input is whole; with --decode it must be Base64")
+        }
+        MessageFailure::HeldBack { .. } => {
+            Some("write to a file, which appears only when all is verified")
+        }
+        MessageFailure::Message { source, .. } => match &**source {
+            SdkError::ForbiddenByPolicy { .. } => {
+                Some("choose another --algorithm, or another --commitment-policy if you must")
+            }
+            SdkError::SignedSuiteRefused { .. } => {
+                Some("use `strongroom decrypt`, to a file or with --buffer")
+            }
+            SdkError::LimitExceeded { .. } => {
+                Some("raise --max-length or --max-encrypted-data-keys if you trust the message")
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -347,7 +319,7 @@ fn of_cause(cause: Cause) -> &'static Code {
 }
 
 /// The failure and its causes as one sentence, nothing said twice.
-fn sentence(failure: &Failure) -> String {
+pub(super) fn sentence(failure: &Failure) -> String {
     if let Some(text) = key_sentence(failure) {
         return text;
     }
@@ -368,13 +340,20 @@ fn sentence(failure: &Failure) -> String {
 /// which key, what answer. The library's own error tells all the ways that were tried.
 fn key_sentence(failure: &Failure) -> Option<String> {
     let (verb, object, source) = match failure {
-        Failure::Library(Error::Decrypt { object, source }) => ("decrypt", object, source),
-        Failure::Library(Error::Encrypt { object, source }) => ("encrypt", object, source),
+        Failure::Library(Error::Decrypt { object, source }) => {
+            ("decrypt", format!("`{object}`"), source)
+        }
+        Failure::Library(Error::Encrypt { object, source }) => {
+            ("encrypt", format!("`{object}`"), source)
+        }
+        Failure::Message(MessageFailure::Message { mode, input, source }) => {
+            (mode.name(), input.clone(), source)
+        }
         _ => return None,
     };
     let answers = source.kms_errors();
     let (key, answer) = answers.first()?;
-    Some(format!("cannot {verb} `{object}` with the key {key}: {answer}"))
+    Some(format!("cannot {verb} {object} with the key {key}: {answer}"))
 }
 
 #[cfg(test)]

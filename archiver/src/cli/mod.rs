@@ -8,8 +8,10 @@ mod check;
 mod config;
 mod connect;
 mod exit;
+mod failure;
 mod location;
 mod ls;
+mod message;
 mod output;
 #[cfg(feature = "embedded-kms")]
 mod quickstart;
@@ -18,12 +20,16 @@ mod restore;
 mod select;
 mod snapshots;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::exit::Failure;
+use self::message::argument_file;
+use self::message::failure::MessageFailure;
+use self::message::mode::Mode;
 use self::output::Output;
 
 /// Archives directories to object stores, encrypted under a key that never leaves its KMS.
@@ -68,6 +74,12 @@ enum Command {
     Restore(restore::Arguments),
     /// Check that a location is whole, and name every object that is not.
     Check(check::Arguments),
+    /// Encrypt files, directories or a pipe into messages of the AWS Encryption SDK.
+    Encrypt(message::arguments::Encrypt),
+    /// Decrypt messages of the AWS Encryption SDK.
+    Decrypt(message::arguments::Decrypt),
+    /// Decrypt messages, but no signed ones, which a pipe gets before they are verified.
+    DecryptUnsigned(message::arguments::Decrypt),
     /// Do the whole job once, on embedded defaults, and see it compared.
     #[cfg(feature = "embedded-kms")]
     Quickstart(quickstart::Arguments),
@@ -82,6 +94,9 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Restore(_) => "restore",
             Self::Check(_) => "check",
+            Self::Encrypt(_) => Mode::Encrypt.name(),
+            Self::Decrypt(_) => Mode::Decrypt.name(),
+            Self::DecryptUnsigned(_) => Mode::DecryptUnsigned.name(),
             #[cfg(feature = "embedded-kms")]
             Self::Quickstart(_) => "quickstart",
         }
@@ -91,8 +106,12 @@ impl Command {
 /// Runs the command that the process was started with.
 pub(crate) fn main() -> ExitCode {
     let command = Cli::command().after_long_help(exit::table());
-    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let arguments = match arguments(&command) {
+        Ok(arguments) => arguments,
+        Err(failure) => return ExitCode::from(exit::end_before(failure)),
+    };
+    let parsed = command.try_get_matches_from(arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help is what was asked for, and a closed pipe is no reason to complain.
@@ -120,9 +139,31 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Ls(arguments) => ls::run(arguments, global, output).await,
         Command::Restore(arguments) => restore::run(arguments, global, output).await,
         Command::Check(arguments) => check::run(arguments, global, output).await,
+        Command::Encrypt(arguments) => message::encrypt(arguments, output).await,
+        Command::Decrypt(arguments) => message::decrypt(Mode::Decrypt, arguments, output).await,
+        Command::DecryptUnsigned(arguments) => {
+            message::decrypt(Mode::DecryptUnsigned, arguments, output).await
+        }
         #[cfg(feature = "embedded-kms")]
         Command::Quickstart(arguments) => quickstart::run(arguments, output).await,
     }
+}
+
+/// The arguments of the process, with those from files that the commands about messages take.
+fn arguments(command: &clap::Command) -> Result<Vec<OsString>, Failure> {
+    let mut before: Vec<OsString> = std::env::args_os().collect();
+    let name = |argument: &OsString| command.find_subcommand(argument);
+    let Some(at) = before.iter().skip(1).position(|argument| name(argument).is_some()) else {
+        return Ok(before);
+    };
+    let rest = before.split_off(at + 1);
+    let modes = [Mode::Encrypt, Mode::Decrypt, Mode::DecryptUnsigned];
+    if rest.first().is_some_and(|given| modes.iter().any(|mode| given == mode.name())) {
+        before.extend(argument_file::expand(rest).map_err(MessageFailure::ArgumentFile)?);
+    } else {
+        before.extend(rest);
+    }
+    Ok(before)
 }
 
 /// A restore holds many files open at once; the usual soft limit of 1,024 is for programs that

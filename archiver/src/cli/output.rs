@@ -25,9 +25,19 @@ impl Output {
         Self { command, json: global.json, quiet: global.quiet, verbose: global.verbose > 0 }
     }
 
+    /// For a process whose options are not known yet.
+    pub(super) fn plain() -> Self {
+        Self { command: "", json: false, quiet: false, verbose: false }
+    }
+
     /// Whether the result is wanted as JSON.
     pub(super) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether less is to be said than usual.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Whether more is to be said than usual.

@@ -59,6 +59,11 @@ impl Report {
         Self { control, reporter, started: Instant::now(), tasks }
     }
 
+    /// Says something on standard error without disturbing the bar.
+    pub(super) fn say(&self, text: &str) {
+        self.reporter.say(text);
+    }
+
     /// Ends the bar and answers how long the operation took.
     pub(super) fn finish(&self) -> Duration {
         self.reporter.bar.finish_and_clear();

@@ -19,6 +19,7 @@ mod kills;
 mod layers;
 mod local_files;
 mod location;
+mod messages;
 mod program;
 mod servers;
 mod support;

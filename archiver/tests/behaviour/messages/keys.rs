@@ -1,0 +1,113 @@
+//! Wrapping keys: raw ones in files, and keys of a real KMS.
+
+use super::tool::{Ran, Tool};
+use crate::program::{ALIAS, Program};
+use crate::support::skipped;
+
+/// Runs the binary in the program's folder.
+fn run(program: &Program, arguments: &[&str]) -> Ran {
+    program.command(arguments).output().unwrap().into()
+}
+
+#[test]
+fn any_of_several_raw_keys_opens_a_message_and_no_other() {
+    let tool = Tool::new();
+    tool.write("short.key", [2; 16]);
+    tool.write("bad.key", [2; 33]);
+    let short = ["-w", "provider=raw-aes", "namespace=lab", "key=two", "file=short.key"];
+    let sealed = tool.pipe("encrypt", &short, b"text").expect(0).stdout;
+    let only =
+        |key: &[&str]| tool.feed(&[&["decrypt", "-i", "-", "-o", "-"], key].concat(), &sealed);
+    assert_eq!(only(&short).expect(0).stdout, b"text");
+    assert_eq!(tool.pipe("decrypt", &[], &sealed).expect(0).stdout, b"text");
+    let other = ["-w", "provider=raw-aes", "namespace=lab", "key=three", "file=short.key"];
+    only(&other).expect_saying(19, "could be opened");
+    let bad = ["-w", "provider=raw-aes", "namespace=lab", "key=two", "file=bad.key"];
+    only(&bad).expect_saying(2, "16, 24 or 32 bytes");
+    let none = ["-w", "provider=raw-aes", "namespace=lab", "key=two", "file=none.key"];
+    only(&none).expect_saying(21, "none.key");
+    only(&["-w", "provider=pgp", "key=two"]).expect_saying(2, "\"pgp\"");
+}
+
+#[test]
+fn a_public_rsa_key_writes_what_its_private_half_reads() {
+    let tool = Tool::new();
+    if !make_rsa_keys(&tool) {
+        return skipped("RSA keys", "this system has no openssl");
+    }
+    let rsa = ["-w", "provider=raw-rsa", "namespace=vault", "key=offline"];
+    let with = |mode: &str, file: &str, more: &[&str], input: &[u8]| {
+        let file = format!("file={file}");
+        let arguments = [&[mode, "-i", "-", "-o", "-"][..], &rsa, &[&file], more].concat();
+        tool.feed(&arguments, input)
+    };
+    let sealed = with("encrypt", "public.pem", &[], b"text").expect(0).stdout;
+    assert_eq!(with("decrypt", "private.pem", &[], &sealed).expect(0).stdout, b"text");
+    with("decrypt", "private.pem", &["padding=oaep-sha1"], &sealed).expect(19);
+    with("decrypt", "public.pem", &[], &sealed).expect_saying(2, "private key");
+    with("encrypt", "one.key", &[], b"text").expect_saying(2, "public key");
+    // A key that is used every day, and one that lies in a safe.
+    let both = [&rsa[..], &["file=public.pem"]].concat();
+    let sealed = tool.pipe("encrypt", &both, b"text").expect(0).stdout;
+    assert_eq!(with("decrypt", "private.pem", &[], &sealed).expect(0).stdout, b"text");
+    assert_eq!(tool.pipe("decrypt", &[], &sealed).expect(0).stdout, b"text");
+}
+
+/// Makes `private.pem` and `public.pem`; false where there is no openssl.
+fn make_rsa_keys(tool: &Tool) -> bool {
+    let openssl = |arguments: &str| {
+        let mut command = std::process::Command::new("openssl");
+        let ended = command.args(arguments.split(' ')).current_dir(&tool.folder).output();
+        ended.is_ok_and(|ended| ended.status.success())
+    };
+    openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out private.pem")
+        && openssl("pkey -in private.pem -pubout -out public.pem")
+}
+
+#[test]
+fn discovery_asks_for_the_keys_that_a_message_names_within_the_filter() {
+    let program = strongroom_peers::require!(Program::start());
+    std::fs::write(program.at("plain"), "text").unwrap();
+    let key = format!("key={}", program.key);
+    run(&program, &["encrypt", "-i", "plain", "-o", "sealed", "-w", &key]).expect(0);
+    let account = program.key.split(':').nth(4).unwrap();
+    let (ours, other) =
+        (format!("discovery-account={account}"), "discovery-account=999999999999".to_owned());
+    let discover = |more: &[&str]| {
+        let arguments = ["decrypt", "-i", "sealed", "-o", "-", "-w", "discovery=true"];
+        run(&program, &[&arguments[..], more].concat())
+    };
+    let region = format!("region={}", strongroom_peers::identity::REGION);
+    for more in [&[][..], &["discovery-partition=aws", &other, &ours], &[&region]] {
+        assert_eq!(discover(more).expect(0).stdout, b"text", "{more:?}");
+    }
+    discover(&["discovery-partition=aws", &other]).expect_saying(19, "could be opened");
+    discover(&["region=us-gov-west-1"]).expect(19);
+    let encrypt = ["encrypt", "-i", "plain", "-o", "x", "-w", "discovery=true"];
+    run(&program, &encrypt).expect_saying(2, "only decrypts");
+}
+
+#[test]
+fn keys_of_a_kms_wrap_and_unwrap() {
+    let program = strongroom_peers::require!(Program::start());
+    let (first, second) = (program.key.clone(), program.make_key());
+    std::fs::write(program.at("plain"), "text").unwrap();
+    let (by_alias, by_second) = (format!("key={ALIAS}"), format!("key={second}"));
+    let encrypt = ["encrypt", "-i", "plain", "-o", "sealed", "-w", &by_alias, &by_second];
+    run(&program, &encrypt).expect(0);
+    let decrypt = |key: &str| {
+        run(&program, &["decrypt", "-i", "sealed", "-o", "-", "-w", &format!("key={key}")])
+    };
+    // By the first key's ARN and alias, and by the second one.
+    for key in [first.as_str(), ALIAS, &second] {
+        assert_eq!(decrypt(key).expect(0).stdout, b"text", "{key}");
+    }
+    decrypt(&program.make_key()).expect_saying(19, "could be opened");
+    decrypt("alias/none").expect_saying(17, "alias/none");
+    program.wait(program.client.disable_key().key_id(&second).send()).unwrap();
+    decrypt(&second).expect_saying(18, &second);
+    assert_eq!(decrypt(&first).expect(0).stdout, b"text");
+    run(&program, &[&encrypt[..], &["--overwrite"]].concat()).expect_saying(18, &second);
+    let nobody = ["--overwrite", "--kms-endpoint", "http://127.0.0.1:1"];
+    run(&program, &[&encrypt[..], &nobody].concat()).expect_saying(16, "gave no answer");
+}
