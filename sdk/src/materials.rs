@@ -42,6 +42,25 @@ pub struct EncryptionRequest {
     /// has room for 65,535. Readers have a limit of their own,
     /// [`encrypted_data_keys_max`](crate::message::limits::Limits::encrypted_data_keys_max).
     pub encrypted_data_keys_max: Option<usize>,
+    /// Keys of the context that readers must reproduce: their pairs are left out of the header.
+    pub required_context_keys: BTreeSet<String>,
+}
+
+impl EncryptionRequest {
+    /// The suite of the message, if the policy allows it.
+    ///
+    /// # Errors
+    /// [`Error::ForbiddenByPolicy`].
+    pub fn permitted_suite(&self) -> Result<MayEncrypt> {
+        //= client-apis/encrypt.md#get-the-encryption-materials
+        //# If an input algorithm suite is provided that is not supported by the commitment
+        //# policy configured in the client encrypt MUST yield an error.
+        //= client-apis/encrypt.md#get-the-encryption-materials
+        //# If this algorithm suite is not supported by the commitment policy configured in the
+        //# client encrypt MUST yield an error.
+        let policy = self.commitment_policy;
+        policy.check_encrypt(self.suite.unwrap_or_else(|| policy.default_suite()))
+    }
 }
 
 /// What a reader asks a materials manager for.
@@ -54,6 +73,8 @@ pub struct DecryptionRequest {
     /// Keys that only the reader supplied: authenticated, but not in the header.
     reproduced_keys: BTreeSet<String>,
     net_v4_0_0: NetV4_0_0,
+    /// Keys that the reader supplied, whether the header has them or not.
+    supplied_keys: BTreeSet<String>,
 }
 
 impl DecryptionRequest {
@@ -92,6 +113,7 @@ impl DecryptionRequest {
             encryption_context,
             reproduced_keys,
             net_v4_0_0: options.net_v4_0_0,
+            supplied_keys: options.reproduced_context.iter().map(|(key, _)| key.into()).collect(),
         })
     }
 
@@ -118,6 +140,19 @@ impl DecryptionRequest {
     pub fn encryption_context(&self) -> &EncryptionContext {
         &self.encryption_context
     }
+
+    /// Keys that only the reader supplied: authenticated, but not in the header.
+    #[must_use]
+    pub fn reproduced_keys(&self) -> &BTreeSet<String> {
+        &self.reproduced_keys
+    }
+
+    /// Keys that the reader supplied in
+    /// [`reproduced_context`](DecryptOptions::reproduced_context), whether the header has them or not.
+    #[must_use]
+    pub fn supplied_keys(&self) -> &BTreeSet<String> {
+        &self.supplied_keys
+    }
 }
 
 fn require_pair(found: Option<&str>, key: &str, value: &str) -> Result<()> {
@@ -136,27 +171,20 @@ pub struct EncryptionMaterials {
     encrypted_data_keys: Vec<EncryptedDataKey>,
     plaintext_length_max: Option<u64>,
     encrypted_data_keys_max: Option<usize>,
-    data_key: Option<DataKey>,
-    signing_key: Option<Box<dyn SigningKey>>,
+    data_key: Option<Arc<DataKey>>,
+    signing_key: Option<Arc<dyn SigningKey>>,
 }
 
 impl EncryptionMaterials {
     /// Materials without keys, for the keyrings to complete.
     ///
     /// # Errors
-    /// [`Error::ForbiddenByPolicy`].
+    /// [`Error::ForbiddenByPolicy`]; [`Error::ContextKeyMissing`] for a required key that the context does
+    /// not have.
     pub fn new(request: &EncryptionRequest, provider: Arc<dyn CryptoProvider>) -> Result<Self> {
-        let policy = request.commitment_policy;
-        let suite = request.suite.unwrap_or_else(|| policy.default_suite());
-        Ok(Self {
+        let mut materials = Self {
             provider,
-            //= client-apis/encrypt.md#get-the-encryption-materials
-            //# If an input algorithm suite is provided that is not supported by the commitment
-            //# policy configured in the client encrypt MUST yield an error.
-            //= client-apis/encrypt.md#get-the-encryption-materials
-            //# If this algorithm suite is not supported by the commitment policy configured in the
-            //# client encrypt MUST yield an error.
-            permission: policy.check_encrypt(suite)?,
+            permission: request.permitted_suite()?,
             encryption_context: request.encryption_context.clone(),
             required_context_keys: BTreeSet::new(),
             encrypted_data_keys: Vec::new(),
@@ -164,6 +192,26 @@ impl EncryptionMaterials {
             encrypted_data_keys_max: request.encrypted_data_keys_max,
             data_key: None,
             signing_key: None,
+        };
+        materials.require_context_keys(request.required_context_keys.clone())?;
+        Ok(materials)
+    }
+
+    /// These materials once more, for the message of `request`; the secrets are shared, not copied.
+    ///
+    /// # Errors
+    /// [`Error::ForbiddenByPolicy`] when the policy of `request` forbids the suite.
+    pub(crate) fn share_for(&self, request: &EncryptionRequest) -> Result<Self> {
+        Ok(Self {
+            provider: self.provider.clone(),
+            permission: request.commitment_policy.check_encrypt(self.suite())?,
+            encryption_context: self.encryption_context.clone(),
+            required_context_keys: self.required_context_keys.clone(),
+            encrypted_data_keys: self.encrypted_data_keys.clone(),
+            plaintext_length_max: request.plaintext_length_max,
+            encrypted_data_keys_max: request.encrypted_data_keys_max,
+            data_key: self.data_key.clone(),
+            signing_key: self.signing_key.clone(),
         })
     }
 
@@ -194,7 +242,7 @@ impl EncryptionMaterials {
     /// The data key, once a keyring has made it.
     #[must_use]
     pub fn data_key(&self) -> Option<&DataKey> {
-        self.data_key.as_ref()
+        self.data_key.as_deref()
     }
 
     /// The wrapped copies so far.
@@ -216,13 +264,19 @@ impl EncryptionMaterials {
         self.encrypted_data_keys.push(key);
     }
 
+    /// Keys whose pairs the header does not carry: readers must reproduce them.
+    #[must_use]
+    pub fn required_context_keys(&self) -> &BTreeSet<String> {
+        &self.required_context_keys
+    }
+
     /// Leaves the pairs of `keys` out of the header: readers must reproduce them.
     ///
     /// # Errors
-    /// [`Error::ContextMismatch`] for a key that the context does not have.
+    /// [`Error::ContextKeyMissing`] for a key that the context does not have.
     pub fn require_context_keys(&mut self, keys: BTreeSet<String>) -> Result<()> {
         if let Some(missing) = keys.iter().find(|key| self.encryption_context.get(key).is_none()) {
-            return Err(Error::ContextMismatch { key: missing.clone() });
+            return Err(Error::ContextKeyMissing { key: missing.clone() });
         }
         self.required_context_keys = keys;
         Ok(())
@@ -235,7 +289,7 @@ impl EncryptionMaterials {
         public_key_base64: String,
     ) -> Result<()> {
         self.encryption_context.insert_public_key(public_key_base64)?;
-        self.signing_key = Some(key);
+        self.signing_key = Some(key.into());
         Ok(())
     }
 
@@ -261,7 +315,7 @@ impl EncryptionMaterials {
         self.encryption_context.filtered(|key| self.required_context_keys.contains(key))
     }
 
-    pub(crate) fn take_signing_key(&mut self) -> Option<Box<dyn SigningKey>> {
+    pub(crate) fn take_signing_key(&mut self) -> Option<Arc<dyn SigningKey>> {
         self.signing_key.take()
     }
 
@@ -290,7 +344,7 @@ pub struct DecryptionMaterials {
     encryption_context: EncryptionContext,
     reproduced_keys: BTreeSet<String>,
     net_v4_0_0: NetV4_0_0,
-    data_key: Option<DataKey>,
+    data_key: Option<Arc<DataKey>>,
     verification_key: Option<Vec<u8>>,
 }
 
@@ -309,6 +363,17 @@ impl DecryptionMaterials {
             net_v4_0_0: request.net_v4_0_0,
             data_key: None,
             verification_key: None,
+        }
+    }
+
+    /// These materials once more, for the message of `request`; the secret is shared, not copied.
+    ///
+    /// What the caller's policy let pass, and which pairs the header lacks, is that of `request`.
+    pub(crate) fn share_for(&self, request: &DecryptionRequest) -> Self {
+        Self {
+            data_key: self.data_key.clone(),
+            verification_key: self.verification_key.clone(),
+            ..Self::new(request, self.provider.clone())
         }
     }
 
@@ -333,7 +398,7 @@ impl DecryptionMaterials {
     /// The data key, once a keyring has unwrapped it.
     #[must_use]
     pub fn data_key(&self) -> Option<&DataKey> {
-        self.data_key.as_ref()
+        self.data_key.as_deref()
     }
 
     /// Sets the data key that a keyring unwrapped.
@@ -368,7 +433,11 @@ impl DecryptionMaterials {
     }
 }
 
-fn set_data_key(slot: &mut Option<DataKey>, key: DataKey, suite: AlgorithmSuite) -> Result<()> {
+fn set_data_key(
+    slot: &mut Option<Arc<DataKey>>,
+    key: DataKey,
+    suite: AlgorithmSuite,
+) -> Result<()> {
     let (needed, found) = (suite.data_key_bytes(), key.secret().len());
     if needed != found {
         return Err(KeyringFault::DataKeyLength { needed, found }.into());
@@ -376,6 +445,6 @@ fn set_data_key(slot: &mut Option<DataKey>, key: DataKey, suite: AlgorithmSuite)
     if slot.is_some() {
         return Err(KeyringFault::DataKeyState("already there").into());
     }
-    *slot = Some(key);
+    *slot = Some(Arc::new(key));
     Ok(())
 }

@@ -9,6 +9,7 @@
 
 mod asymmetric;
 mod bounds;
+mod caching;
 mod commitment;
 mod damage;
 mod discovery;
@@ -24,6 +25,7 @@ mod memory_kms;
 mod parallel;
 mod providers;
 mod range;
+mod required_context;
 mod round_trip;
 mod secrets;
 mod single_block;
