@@ -29,7 +29,7 @@ const WORDS: [(&str, &str, &[&str]); 21] = [
     // The SDK's core knows no network, no runtime, no environment, and of the clock what it is given.
     ("sdk", "tokio::", &["tokio_stream.rs", "tokio_stream/", "range/", "range.rs"]),
     ("sdk", "aws_sdk_kms::", &["kms/aws.rs"]),
-    ("sdk", "object_store::", &["range/", "range.rs"]),
+    ("sdk", "object_store::", &["range/", "range.rs", "key_store/"]),
     ("sdk", "rayon::", &["parallel/", "parallel.rs"]),
     ("sdk", "futures_core::", &["futures_stream/", "futures_stream.rs"]),
     ("sdk", "std::net::", &[]),

@@ -13,6 +13,7 @@ use crate::secret::{DataKey, SecretBytes};
 
 pub mod aws_kms;
 mod ecdh;
+pub mod hierarchical;
 pub mod multi;
 pub mod raw_aes;
 pub mod raw_ecdh;
@@ -22,6 +23,7 @@ pub use aws_kms::{
     AwsKmsDiscoveryKeyring, AwsKmsEcdhKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring,
     AwsKmsMrkKeyring, AwsKmsRsaKeyring, DiscoveryFilter, KmsEcKey, RegionalKeyrings,
 };
+pub use hierarchical::HierarchicalKeyring;
 pub use multi::MultiKeyring;
 pub use raw_aes::RawAesKeyring;
 pub use raw_ecdh::RawEcdhKeyring;

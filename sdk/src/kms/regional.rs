@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::arn::KmsArn;
 use super::{
     AsymmetricRequest, Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
-    PublicKey, RsaAlgorithm, SharedSecret,
+    PublicKey, ReEncrypted, RsaAlgorithm, SharedSecret,
 };
 use crate::secret::SecretBytes;
 
@@ -79,6 +79,23 @@ impl KmsClient for RegionalClient {
         ciphertext: &[u8],
     ) -> Result<Decrypted, KmsError> {
         self.client(request.key_id)?.decrypt(request, ciphertext).await
+    }
+
+    async fn generate_data_key_without_plaintext(
+        &self,
+        request: KmsRequest<'_>,
+        bytes: usize,
+    ) -> Result<Encrypted, KmsError> {
+        self.client(request.key_id)?.generate_data_key_without_plaintext(request, bytes).await
+    }
+
+    async fn re_encrypt(
+        &self,
+        source: KmsRequest<'_>,
+        ciphertext: &[u8],
+        destination: KmsRequest<'_>,
+    ) -> Result<ReEncrypted, KmsError> {
+        self.client(destination.key_id)?.re_encrypt(source, ciphertext, destination).await
     }
 
     async fn decrypt_rsa(

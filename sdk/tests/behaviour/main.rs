@@ -17,6 +17,7 @@ mod fixtures;
 mod format;
 mod fuzz;
 mod heap;
+mod hierarchical;
 mod interop;
 mod keyrings;
 mod managers;
