@@ -345,6 +345,18 @@ pub enum KeyringFault {
         /// The key of the response.
         found: String,
     },
+    /// Copies of one multi-Region key, where each key may be named once.
+    #[error("these are copies of one multi-Region key: {}", .0.join(", "))]
+    MultiRegionKeyTwice(Vec<String>),
+    /// A discovery keyring was asked to encrypt.
+    #[error("a discovery keyring cannot encrypt: it names no key")]
+    DiscoveryEncrypts,
+    /// A discovery filter without a partition or without accounts.
+    #[error("a discovery filter needs a partition and at least one account")]
+    DiscoveryFilter,
+    /// No Region, or one without a name.
+    #[error("it needs at least one Region, each with a name")]
+    Region,
     /// The materials have no data key, or already have one.
     #[error("the data key is {0}")]
     DataKeyState(&'static str),

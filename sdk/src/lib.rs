@@ -50,7 +50,7 @@
 //! | [`crypto`] | the seam to cryptography and its two providers; nothing else names such a crate |
 //! | [`policy`], [`options`] | what a caller allows and demands |
 //! | [`materials`] | what one message needs, from the keyrings to the engine |
-//! | [`kms`] | the three operations of a KMS, as a trait; the AWS client behind it (feature `aws-kms`) |
+//! | [`kms`] | the operations of a KMS, as a trait; names of its keys; the AWS client behind it (feature `aws-kms`) |
 //! | [`keyring`], [`cmm`] | who wraps and unwraps data keys |
 //! | [`engine`] | frames in memory: no I/O, no waiting, no allocation for each frame |
 //! | [`oneshot`], [`stream`], `tokio_stream`, [`range`] | the surfaces, thin over the engine |

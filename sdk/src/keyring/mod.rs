@@ -15,7 +15,10 @@ pub mod aws_kms;
 pub mod multi;
 pub mod raw_aes;
 
-pub use aws_kms::AwsKmsKeyring;
+pub use aws_kms::{
+    AwsKmsDiscoveryKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring,
+    DiscoveryFilter, RegionalKeyrings,
+};
 pub use multi::MultiKeyring;
 pub use raw_aes::RawAesKeyring;
 

@@ -4,13 +4,17 @@
 //! users expect to set them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
+use aws_sdk_kms::config::{Config, Region};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 
-use super::{Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest};
+use super::{
+    ClientSupplier, Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
+};
 use crate::message::encryption_context::EncryptionContext;
 use crate::secret::SecretBytes;
 
@@ -25,6 +29,27 @@ impl AwsKmsClient {
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
+    }
+}
+
+/// AWS SDK clients for any Region: all of one configuration, but for the Region.
+#[derive(Debug, Clone)]
+pub struct AwsClientSupplier {
+    config: Config,
+}
+
+impl AwsClientSupplier {
+    /// Makes clients of `config`.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config }
+    }
+}
+
+impl ClientSupplier for AwsClientSupplier {
+    fn client(&self, region: &str) -> Result<Arc<dyn KmsClient>, KmsError> {
+        let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
+        Ok(Arc::new(AwsKmsClient::new(Client::from_conf(config))))
     }
 }
 

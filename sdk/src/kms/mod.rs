@@ -7,8 +7,12 @@ use async_trait::async_trait;
 use crate::message::encryption_context::EncryptionContext;
 use crate::secret::SecretBytes;
 
+pub mod arn;
 #[cfg(feature = "aws-kms")]
 pub mod aws;
+pub mod regional;
+
+pub use regional::{ClientSupplier, RegionalClient};
 
 /// What goes with every request: which key, and what the KMS authenticates with it.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +110,14 @@ pub enum KmsError {
         /// What the client met.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is no client for a Region.
+    #[error("no client for {region:?}: {reason}")]
+    NoClient {
+        /// The Region, or what should have named one.
+        region: String,
+        /// Why there is none.
+        reason: &'static str,
     },
     /// An answer without a field that it must have.
     #[error("{operation}: the answer has no {field}")]

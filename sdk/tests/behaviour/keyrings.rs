@@ -1,124 +1,27 @@
 //! Keyrings: which key is asked, and what is said when none helps.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use strongroom_sdk::cmm::DefaultCmm;
-use strongroom_sdk::crypto::{AeadKey, default_provider};
 use strongroom_sdk::error::KeyringFault;
 use strongroom_sdk::keyring::{AwsKmsKeyring, Keyring, MultiKeyring, RawAesKeyring};
-use strongroom_sdk::kms::{
-    Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
-};
 use strongroom_sdk::message::encrypted_data_key::EncryptedDataKey;
 use strongroom_sdk::message::header::Header;
-use strongroom_sdk::message::suite::AeadAlgorithm;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
 use strongroom_sdk::secret::SecretBytes;
 use strongroom_sdk::{Error, Result, oneshot};
 
 use crate::fixtures::{self, wait};
+use crate::memory_kms::{ALIAS_A, KEY_A, KEY_B, MemoryKms};
 
-const KEY_A: &str = "arn:aws:kms:eu-central-1:111122223333:key/aaaa";
-const KEY_B: &str = "arn:aws:kms:eu-central-1:111122223333:key/bbbb";
-const ALIAS_A: &str = "alias/a";
-
-/// A KMS in memory that really wraps, so that faults can be put into its answers.
-#[derive(Default)]
-struct MemoryKms {
-    /// Codes that requests for a key fail with.
-    failures: HashMap<&'static str, &'static str>,
-    /// The key that every answer claims to be of, whatever was asked for.
-    claims: Option<&'static str>,
-    asked: Mutex<Vec<String>>,
-}
-
-impl MemoryKms {
-    fn resolve(
-        &self,
-        operation: &'static str,
-        request: &KmsRequest<'_>,
-    ) -> Result<String, KmsError> {
-        self.asked.lock().unwrap().push(format!("{operation} {}", request.key_id));
-        let arn = if request.key_id == ALIAS_A { KEY_A } else { request.key_id };
-        match self.failures.get(arn) {
-            None => Ok(arn.to_owned()),
-            Some(code) => Err(KmsError::Service {
-                operation,
-                code: (*code).to_owned(),
-                message: format!("not with {arn}"),
-            }),
-        }
-    }
-
-    fn cipher(arn: &str) -> Box<dyn AeadKey> {
-        let mut key = [0; 32];
-        key.iter_mut().zip(arn.bytes().rev()).for_each(|(key, byte)| *key = byte);
-        default_provider().aead_key(AeadAlgorithm::Aes256Gcm, &SecretBytes::copy_of(&key)).unwrap()
-    }
-
-    fn wrap(arn: &str, request: &KmsRequest<'_>, plaintext: &SecretBytes) -> Vec<u8> {
-        let mut wrapped = plaintext.expose().to_vec();
-        let aad = request.encryption_context.serialize().unwrap();
-        let tag = Self::cipher(arn).seal_in_place(&[0; 12], &aad, &mut wrapped).unwrap();
-        [&wrapped[..], &tag].concat()
-    }
-
-    fn claimed(&self, arn: String) -> String {
-        self.claims.map_or(arn, str::to_owned)
-    }
-}
-
-#[async_trait]
-impl KmsClient for MemoryKms {
-    async fn generate_data_key(
-        &self,
-        request: KmsRequest<'_>,
-        bytes: usize,
-    ) -> Result<GeneratedDataKey, KmsError> {
-        let arn = self.resolve("GenerateDataKey", &request)?;
-        let plaintext = SecretBytes::copy_of(&vec![0x33; bytes]);
-        let ciphertext = Self::wrap(&arn, &request, &plaintext);
-        Ok(GeneratedDataKey { plaintext, ciphertext, key_id: self.claimed(arn) })
-    }
-
-    async fn encrypt(
-        &self,
-        request: KmsRequest<'_>,
-        plaintext: &SecretBytes,
-    ) -> Result<Encrypted, KmsError> {
-        let arn = self.resolve("Encrypt", &request)?;
-        let ciphertext = Self::wrap(&arn, &request, plaintext);
-        Ok(Encrypted { ciphertext, key_id: self.claimed(arn) })
-    }
-
-    async fn decrypt(
-        &self,
-        request: KmsRequest<'_>,
-        ciphertext: &[u8],
-    ) -> Result<Decrypted, KmsError> {
-        let arn = self.resolve("Decrypt", &request)?;
-        let (wrapped, tag) = ciphertext.split_last_chunk().unwrap();
-        let aad = request.encryption_context.serialize().unwrap();
-        let mut plaintext = wrapped.to_vec();
-        let opened = Self::cipher(&arn).open_in_place(&[0; 12], &aad, &mut plaintext, tag);
-        opened.map_err(|_| KmsError::Service {
-            operation: "Decrypt",
-            code: "InvalidCiphertextException".into(),
-            message: String::new(),
-        })?;
-        Ok(Decrypted { plaintext: SecretBytes::take(&mut plaintext), key_id: self.claimed(arn) })
-    }
-}
-
-fn encrypt(keyring: impl Keyring + 'static) -> Result<Vec<u8>> {
+pub(crate) fn encrypt(keyring: impl Keyring + 'static) -> Result<Vec<u8>> {
     let manager = DefaultCmm::new(Arc::new(keyring));
     let request = fixtures::request(fixtures::UNSIGNED);
     wait(oneshot::encrypt(b"plaintext", &manager, &request, &EncryptOptions::default()))
 }
 
-fn decrypt(message: &[u8], keyring: impl Keyring + 'static) -> Result<Vec<u8>> {
+pub(crate) fn decrypt(message: &[u8], keyring: impl Keyring + 'static) -> Result<Vec<u8>> {
     let manager = DefaultCmm::new(Arc::new(keyring));
     let opened = wait(oneshot::decrypt(message, &manager, &DecryptOptions::default()))?;
     Ok(opened.plaintext)
@@ -132,10 +35,7 @@ fn kms(keys: &[&str], client: &Arc<MemoryKms>) -> AwsKmsKeyring {
 fn the_first_key_generates_the_others_wrap_and_each_unwraps() {
     let client = Arc::new(MemoryKms::default());
     let message = encrypt(kms(&[ALIAS_A, KEY_B], &client)).unwrap();
-    assert_eq!(
-        *client.asked.lock().unwrap(),
-        ["GenerateDataKey alias/a", &format!("Encrypt {KEY_B}")]
-    );
+    assert_eq!(client.asked(), ["GenerateDataKey alias/a", &format!("Encrypt {KEY_B}")]);
     // The alias is resolved: the message records the key.
     let header = Header::parse(&message, &Default::default()).unwrap().header;
     let names: Vec<_> =
@@ -150,7 +50,7 @@ fn the_first_key_generates_the_others_wrap_and_each_unwraps() {
 fn a_strict_keyring_asks_for_no_key_that_it_was_not_given() {
     let client = Arc::new(MemoryKms::default());
     let message = encrypt(kms(&[KEY_A], &client)).unwrap();
-    client.asked.lock().unwrap().clear();
+    client.forget_asked();
     for other in [KEY_B, ALIAS_A] {
         let error = decrypt(&message, kms(&[other], &client)).unwrap_err();
         let Error::NoDataKey { attempts } = &error else { panic!("{error}") };
@@ -158,7 +58,7 @@ fn a_strict_keyring_asks_for_no_key_that_it_was_not_given() {
         assert!(attempts[0].failure.is_none());
         assert!(error.to_string().contains("not a key of this keyring"), "{error}");
     }
-    assert!(client.asked.lock().unwrap().is_empty(), "a KMS was asked");
+    assert!(client.asked().is_empty(), "a KMS was asked");
 }
 
 #[test]
@@ -256,7 +156,7 @@ fn expected_context_is_demanded_before_any_key_is_asked_for() {
     use strongroom_sdk::message::encryption_context::EncryptionContext;
     let client = Arc::new(MemoryKms::default());
     let message = encrypt(kms(&[KEY_A], &client)).unwrap();
-    client.asked.lock().unwrap().clear();
+    client.forget_asked();
     for (key, value) in [("purpose", "other"), ("absent", "x")] {
         let expected_context = EncryptionContext::from_pairs([(key, value)]).unwrap();
         let options = DecryptOptions { expected_context, ..DecryptOptions::default() };
@@ -264,7 +164,7 @@ fn expected_context_is_demanded_before_any_key_is_asked_for() {
         let error = wait(oneshot::decrypt(&message, &manager, &options)).unwrap_err();
         assert!(matches!(error, Error::ContextMismatch { key: k } if k == key));
     }
-    assert!(client.asked.lock().unwrap().is_empty());
+    assert!(client.asked().is_empty());
     let expected_context = EncryptionContext::from_pairs([("purpose", "tests")]).unwrap();
     let options = DecryptOptions { expected_context, ..DecryptOptions::default() };
     let manager = DefaultCmm::new(Arc::new(kms(&[KEY_A], &client)));

@@ -10,9 +10,11 @@
 mod bounds;
 mod commitment;
 mod damage;
+mod discovery;
 mod fixtures;
 mod heap;
 mod keyrings;
+mod memory_kms;
 mod providers;
 mod python;
 mod round_trip;
