@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};
+use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
     ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
@@ -14,6 +15,7 @@ use zeroize::Zeroize;
 
 use super::{
     AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
+    kbkdf,
 };
 use crate::error::{Error, Result};
 use crate::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm, TAG_BYTES};
@@ -68,6 +70,27 @@ impl CryptoProvider for AwsLc {
         let prk = hkdf::Salt::new(algorithm, salt).extract(secret.expose());
         let okm = prk.expand(info, OkmLength(length)).map_err(failed("HKDF"))?;
         SecretBytes::fill_with(length, |out| okm.fill(out).map_err(failed("HKDF")))
+    }
+
+    fn kbkdf(
+        &self,
+        hash: HashAlgorithm,
+        secret: &SecretBytes,
+        label: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> Result<SecretBytes> {
+        let unsupported = Error::Provider { operation: "KBKDF" };
+        let algorithm = get_kbkdf_ctr_hmac_algorithm(match hash {
+            HashAlgorithm::Sha256 => KbkdfCtrHmacAlgorithmId::Sha256,
+            HashAlgorithm::Sha384 => KbkdfCtrHmacAlgorithmId::Sha384,
+            HashAlgorithm::Sha512 => KbkdfCtrHmacAlgorithmId::Sha512,
+        })
+        .ok_or(unsupported)?;
+        let info = kbkdf::fixed_input(label, context, length)?;
+        SecretBytes::fill_with(length, |out| {
+            kbkdf_ctr_hmac(algorithm, secret.expose(), &info, out).map_err(failed("KBKDF"))
+        })
     }
 
     fn digest(&self, hash: HashAlgorithm) -> Box<dyn RunningDigest> {

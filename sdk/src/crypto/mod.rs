@@ -14,6 +14,8 @@ use crate::secret::SecretBytes;
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
+#[cfg(any(feature = "aws-lc", feature = "pure-rust"))]
+mod kbkdf;
 #[cfg(feature = "pure-rust")]
 pub mod pure_rust;
 
@@ -57,6 +59,20 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
         salt: &[u8],
         secret: &SecretBytes,
         info: &[&[u8]],
+        length: usize,
+    ) -> Result<SecretBytes>;
+
+    /// The KDF of SP 800-108 in counter mode with HMAC: a counter of four bytes, then `label`, a zero
+    /// byte, `context`, and the length of the output in bits in four bytes.
+    ///
+    /// # Errors
+    /// [`Error::Provider`](crate::Error::Provider) when `length` is zero or above `2^29 - 1` bytes.
+    fn kbkdf(
+        &self,
+        hash: HashAlgorithm,
+        secret: &SecretBytes,
+        label: &[u8],
+        context: &[u8],
         length: usize,
     ) -> Result<SecretBytes>;
 

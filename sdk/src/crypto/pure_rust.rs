@@ -8,12 +8,14 @@ use aes_gcm::aes::Aes192;
 use aes_gcm::aes::cipher::consts::U12;
 use aes_gcm::{Aes128Gcm, Aes256Gcm, AesGcm};
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use p384::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     AeadKey, CryptoProvider, Iv, RunningDigest, SignatureMismatch, SigningKey, Tag, TagMismatch,
+    kbkdf,
 };
 use crate::error::{Error, Result};
 use crate::message::suite::{AeadAlgorithm, HashAlgorithm, SignatureAlgorithm};
@@ -78,6 +80,22 @@ impl CryptoProvider for PureRust {
         })
     }
 
+    fn kbkdf(
+        &self,
+        hash: HashAlgorithm,
+        secret: &SecretBytes,
+        label: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> Result<SecretBytes> {
+        let fixed = kbkdf::fixed_input(label, context, length)?;
+        SecretBytes::fill_with(length, |out| match hash {
+            HashAlgorithm::Sha256 => fill_in_counter_mode::<Hmac<Sha256>>(secret, &fixed, out),
+            HashAlgorithm::Sha384 => fill_in_counter_mode::<Hmac<Sha384>>(secret, &fixed, out),
+            HashAlgorithm::Sha512 => fill_in_counter_mode::<Hmac<Sha512>>(secret, &fixed, out),
+        })
+    }
+
     fn digest(&self, hash: HashAlgorithm) -> Box<dyn RunningDigest> {
         match hash {
             HashAlgorithm::Sha256 => Box::new(Sha2(Sha256::new())),
@@ -133,6 +151,22 @@ impl CryptoProvider for PureRust {
 
 fn new_cipher<C: KeyInit>(key: &[u8]) -> Result<C> {
     C::new_from_slice(key).map_err(failed("AES-GCM key"))
+}
+
+/// Fills `out` with `PRF(secret, [i] || fixed)` for i from 1 (SP 800-108r1, section 4.1).
+fn fill_in_counter_mode<P: Mac + KeyInit>(
+    secret: &SecretBytes,
+    fixed: &[u8],
+    out: &mut [u8],
+) -> Result<()> {
+    for (counter, block) in (1_u32..).zip(out.chunks_mut(P::output_size())) {
+        let mut prf = <P as KeyInit>::new_from_slice(secret.expose()).map_err(failed("KBKDF"))?;
+        prf.update(&counter.to_be_bytes());
+        prf.update(fixed);
+        let output = prf.finalize();
+        block.iter_mut().zip(output.as_bytes()).for_each(|(to, from)| *to = *from);
+    }
+    Ok(())
 }
 
 /// A key of a uniformly random scalar: bytes that are zero or not below the group's order, one chance

