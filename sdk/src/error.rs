@@ -256,6 +256,12 @@ pub enum Error {
         /// The key.
         key: String,
     },
+    /// A key that must be there was not given.
+    #[error("encryption context key {key:?} is required, and was not given")]
+    ContextKeyMissing {
+        /// The key.
+        key: String,
+    },
     /// The message does not have the context that the caller demands.
     #[error("the message's encryption context does not have the expected value for {key:?}")]
     ContextMismatch {
@@ -284,6 +290,9 @@ pub enum Error {
         /// Bytes of plaintext in the message.
         length: u64,
     },
+    /// A cache that would never have anything.
+    #[error("the greatest age of what a cache keeps must be more than zero")]
+    CacheAgeZero,
     /// A step was taken out of order: a frame after the final one, or no final frame.
     #[error("{0}")]
     OutOfOrder(&'static str),

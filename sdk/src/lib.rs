@@ -51,6 +51,7 @@
 //! | [`policy`], [`options`] | what a caller allows and demands |
 //! | [`materials`] | what one message needs, from the keyrings to the engine |
 //! | [`kms`] | the operations of a KMS, as a trait; names of its keys; the AWS client behind it (feature `aws-kms`) |
+//! | [`clock`], [`cache`] | what time it is; materials that are used more than once |
 //! | [`keyring`], [`cmm`] | who wraps and unwraps data keys |
 //! | [`engine`] | frames in memory: no I/O, no waiting, no allocation for each frame |
 //! | [`oneshot`], [`stream`], `tokio_stream`, [`range`] | the surfaces, thin over the engine |
@@ -66,8 +67,8 @@
 //!   cloned, and never gives a number again.
 //! - Nothing that an unauthenticated header says is allocated before it is within
 //!   [`Limits`](message::limits::Limits).
-//! - No network, runtime, clock or environment below the surfaces; no global state anywhere. Random bytes
-//!   come from the provider that was passed in.
+//! - No network, runtime or environment below the surfaces; no global state anywhere. Random bytes come
+//!   from the provider that was passed in, the time from the [`Clock`](clock::Clock).
 //! - No re-wrapping: other wrapped keys in the header of an existing message would use the header's
 //!   (key, IV) pair again.
 //!
@@ -77,6 +78,8 @@
 //! [`CryptoProvider`](crypto::CryptoProvider) of their own. `tokio` (default): `tokio_stream`.
 //! `object-store`: `range::object`. `aws-kms`: `kms::aws`.
 
+pub mod cache;
+pub mod clock;
 pub mod cmm;
 pub mod crypto;
 pub mod engine;

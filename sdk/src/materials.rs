@@ -28,6 +28,28 @@ pub struct EncryptionRequest {
     pub commitment_policy: CommitmentPolicy,
     /// The suite; `None` takes the policy's default, which is signed.
     pub suite: Option<AlgorithmSuite>,
+    /// Keys of the context that readers must reproduce: their pairs are left out of the header.
+    pub required_context_keys: BTreeSet<String>,
+    /// The most bytes of plaintext that the message may get, if the writer knows; no more can be written
+    /// then.
+    pub plaintext_bytes_max: Option<u64>,
+}
+
+impl EncryptionRequest {
+    /// The suite of the message, if the policy allows it.
+    ///
+    /// # Errors
+    /// [`Error::ForbiddenByPolicy`].
+    pub fn permitted_suite(&self) -> Result<MayEncrypt> {
+        let policy = self.commitment_policy;
+        policy.check_encrypt(self.suite.unwrap_or_else(|| policy.default_suite()))
+    }
+
+    /// This request for a message of exactly `bytes` bytes.
+    #[must_use]
+    pub(crate) fn of_length(&self, bytes: u64) -> Self {
+        Self { plaintext_bytes_max: Some(bytes), ..self.clone() }
+    }
 }
 
 /// What a reader asks a materials manager for.
@@ -39,6 +61,8 @@ pub struct DecryptionRequest {
     encryption_context: EncryptionContext,
     /// Keys that only the reader supplied: authenticated, but not in the header.
     reproduced_keys: BTreeSet<String>,
+    /// Keys that the reader supplied, whether the header has them or not.
+    supplied_keys: BTreeSet<String>,
 }
 
 impl DecryptionRequest {
@@ -72,6 +96,7 @@ impl DecryptionRequest {
             encrypted_data_keys: header.encrypted_data_keys().to_vec(),
             encryption_context,
             reproduced_keys,
+            supplied_keys: options.reproduced_context.iter().map(|(key, _)| key.into()).collect(),
         })
     }
 
@@ -98,6 +123,19 @@ impl DecryptionRequest {
     pub fn encryption_context(&self) -> &EncryptionContext {
         &self.encryption_context
     }
+
+    /// Keys that only the reader supplied: authenticated, but not in the header.
+    #[must_use]
+    pub fn reproduced_keys(&self) -> &BTreeSet<String> {
+        &self.reproduced_keys
+    }
+
+    /// Keys that the reader supplied in
+    /// [`reproduced_context`](DecryptOptions::reproduced_context), whether the header has them or not.
+    #[must_use]
+    pub fn supplied_keys(&self) -> &BTreeSet<String> {
+        &self.supplied_keys
+    }
 }
 
 fn require_pair(found: Option<&str>, key: &str, value: &str) -> Result<()> {
@@ -114,26 +152,46 @@ pub struct EncryptionMaterials {
     encryption_context: EncryptionContext,
     required_context_keys: BTreeSet<String>,
     encrypted_data_keys: Vec<EncryptedDataKey>,
-    data_key: Option<DataKey>,
-    signing_key: Option<Box<dyn SigningKey>>,
+    data_key: Option<Arc<DataKey>>,
+    signing_key: Option<Arc<dyn SigningKey>>,
+    plaintext_bytes_max: Option<u64>,
 }
 
 impl EncryptionMaterials {
     /// Materials without keys, for the keyrings to complete.
     ///
     /// # Errors
-    /// [`Error::ForbiddenByPolicy`].
+    /// [`Error::ForbiddenByPolicy`]; [`Error::ContextKeyMissing`] for a required key that the context does
+    /// not have.
     pub fn new(request: &EncryptionRequest, provider: Arc<dyn CryptoProvider>) -> Result<Self> {
-        let policy = request.commitment_policy;
-        let suite = request.suite.unwrap_or_else(|| policy.default_suite());
-        Ok(Self {
+        let mut materials = Self {
             provider,
-            permission: policy.check_encrypt(suite)?,
+            permission: request.permitted_suite()?,
             encryption_context: request.encryption_context.clone(),
             required_context_keys: BTreeSet::new(),
             encrypted_data_keys: Vec::new(),
             data_key: None,
             signing_key: None,
+            plaintext_bytes_max: request.plaintext_bytes_max,
+        };
+        materials.require_context_keys(request.required_context_keys.clone())?;
+        Ok(materials)
+    }
+
+    /// These materials once more, for the message of `request`; the secrets are shared, not copied.
+    ///
+    /// # Errors
+    /// [`Error::ForbiddenByPolicy`] when the policy of `request` forbids the suite.
+    pub(crate) fn share_for(&self, request: &EncryptionRequest) -> Result<Self> {
+        Ok(Self {
+            provider: self.provider.clone(),
+            permission: request.commitment_policy.check_encrypt(self.suite())?,
+            encryption_context: self.encryption_context.clone(),
+            required_context_keys: self.required_context_keys.clone(),
+            encrypted_data_keys: self.encrypted_data_keys.clone(),
+            data_key: self.data_key.clone(),
+            signing_key: self.signing_key.clone(),
+            plaintext_bytes_max: request.plaintext_bytes_max,
         })
     }
 
@@ -158,7 +216,7 @@ impl EncryptionMaterials {
     /// The data key, once a keyring has made it.
     #[must_use]
     pub fn data_key(&self) -> Option<&DataKey> {
-        self.data_key.as_ref()
+        self.data_key.as_deref()
     }
 
     /// The wrapped copies so far.
@@ -180,13 +238,19 @@ impl EncryptionMaterials {
         self.encrypted_data_keys.push(key);
     }
 
+    /// Keys whose pairs the header does not carry: readers must reproduce them.
+    #[must_use]
+    pub fn required_context_keys(&self) -> &BTreeSet<String> {
+        &self.required_context_keys
+    }
+
     /// Leaves the pairs of `keys` out of the header: readers must reproduce them.
     ///
     /// # Errors
-    /// [`Error::ContextMismatch`] for a key that the context does not have.
+    /// [`Error::ContextKeyMissing`] for a key that the context does not have.
     pub fn require_context_keys(&mut self, keys: BTreeSet<String>) -> Result<()> {
         if let Some(missing) = keys.iter().find(|key| self.encryption_context.get(key).is_none()) {
-            return Err(Error::ContextMismatch { key: missing.clone() });
+            return Err(Error::ContextKeyMissing { key: missing.clone() });
         }
         self.required_context_keys = keys;
         Ok(())
@@ -199,7 +263,7 @@ impl EncryptionMaterials {
         public_key_base64: String,
     ) -> Result<()> {
         self.encryption_context.insert_public_key(public_key_base64)?;
-        self.signing_key = Some(key);
+        self.signing_key = Some(key.into());
         Ok(())
     }
 
@@ -213,7 +277,12 @@ impl EncryptionMaterials {
         self.encryption_context.filtered(|key| self.required_context_keys.contains(key))
     }
 
-    pub(crate) fn take_signing_key(&mut self) -> Option<Box<dyn SigningKey>> {
+    /// The most bytes of plaintext that the message may get.
+    pub(crate) fn plaintext_bytes_max(&self) -> Option<u64> {
+        self.plaintext_bytes_max
+    }
+
+    pub(crate) fn take_signing_key(&mut self) -> Option<Arc<dyn SigningKey>> {
         self.signing_key.take()
     }
 
@@ -228,7 +297,7 @@ pub struct DecryptionMaterials {
     permission: MayDecrypt,
     encryption_context: EncryptionContext,
     reproduced_keys: BTreeSet<String>,
-    data_key: Option<DataKey>,
+    data_key: Option<Arc<DataKey>>,
     verification_key: Option<Vec<u8>>,
 }
 
@@ -243,6 +312,17 @@ impl DecryptionMaterials {
             reproduced_keys: request.reproduced_keys.clone(),
             data_key: None,
             verification_key: None,
+        }
+    }
+
+    /// These materials once more, for the message of `request`; the secret is shared, not copied.
+    ///
+    /// What the caller's policy let pass, and which pairs the header lacks, is that of `request`.
+    pub(crate) fn share_for(&self, request: &DecryptionRequest) -> Self {
+        Self {
+            data_key: self.data_key.clone(),
+            verification_key: self.verification_key.clone(),
+            ..Self::new(request, self.provider.clone())
         }
     }
 
@@ -267,7 +347,7 @@ impl DecryptionMaterials {
     /// The data key, once a keyring has unwrapped it.
     #[must_use]
     pub fn data_key(&self) -> Option<&DataKey> {
-        self.data_key.as_ref()
+        self.data_key.as_deref()
     }
 
     /// Sets the data key that a keyring unwrapped.
@@ -293,7 +373,11 @@ impl DecryptionMaterials {
     }
 }
 
-fn set_data_key(slot: &mut Option<DataKey>, key: DataKey, suite: AlgorithmSuite) -> Result<()> {
+fn set_data_key(
+    slot: &mut Option<Arc<DataKey>>,
+    key: DataKey,
+    suite: AlgorithmSuite,
+) -> Result<()> {
     let (needed, found) = (suite.data_key_bytes(), key.secret().len());
     if needed != found {
         return Err(KeyringFault::DataKeyLength { needed, found }.into());
@@ -301,6 +385,6 @@ fn set_data_key(slot: &mut Option<DataKey>, key: DataKey, suite: AlgorithmSuite)
     if slot.is_some() {
         return Err(KeyringFault::DataKeyState("already there").into());
     }
-    *slot = Some(key);
+    *slot = Some(Arc::new(key));
     Ok(())
 }

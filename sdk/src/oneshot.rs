@@ -37,7 +37,8 @@ pub async fn encrypt(
     request: &EncryptionRequest,
     options: &EncryptOptions,
 ) -> Result<Vec<u8>> {
-    seal(plaintext, manager.encryption_materials(request).await?, options)
+    let request = request.of_length(plaintext.len() as u64);
+    seal(plaintext, manager.encryption_materials(&request).await?, options)
 }
 
 /// Encrypts `plaintext` into one message with materials that are at hand.

@@ -11,9 +11,13 @@ use crate::materials::{
     DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
 };
 
+pub mod caching;
 mod default;
+mod required_context;
 
+pub use caching::{CachingCmm, CachingLimits, MaterialsCache};
 pub use default::DefaultCmm;
+pub use required_context::RequiredContextCmm;
 
 /// Gets the materials of one message.
 #[async_trait]

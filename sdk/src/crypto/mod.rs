@@ -79,7 +79,7 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
     /// A running digest.
     fn digest(&self, hash: HashAlgorithm) -> Box<dyn RunningDigest>;
 
-    /// A new key to sign one message with.
+    /// A new key to sign one message with, or those that share cached materials.
     ///
     /// # Errors
     /// [`Error::Provider`](crate::Error::Provider),
@@ -155,7 +155,7 @@ pub trait RunningDigest: Send + Sync {
     fn finish(self: Box<Self>) -> Vec<u8>;
 }
 
-/// A private key that signs one message.
+/// A private key that signs messages.
 pub trait SigningKey: Send + Sync {
     /// The public key as a compressed SEC 1 point.
     ///

@@ -25,6 +25,8 @@ pub struct Encryptor {
     /// `None` when the final frame has been sealed, or no number is left.
     next: Option<FrameNumber>,
     final_sealed: bool,
+    /// Bytes of plaintext that may still be sealed.
+    plaintext_bytes_left: Option<u64>,
     signer: Option<Signer>,
 }
 
@@ -60,8 +62,15 @@ impl Encryptor {
         if let Some(signer) = &mut signer {
             signer.update(&header);
         }
-        let next = Some(FrameNumber::FIRST);
-        Ok(Self { header, body_key, frame_length, next, final_sealed: false, signer })
+        Ok(Self {
+            header,
+            body_key,
+            frame_length,
+            next: Some(FrameNumber::FIRST),
+            final_sealed: false,
+            plaintext_bytes_left: materials.plaintext_bytes_max(),
+            signer,
+        })
     }
 
     /// The serialised header with its tag: the first bytes of the message.
@@ -143,6 +152,7 @@ impl Encryptor {
     fn seal(&mut self, kind: Kind, plaintext: Option<&[u8]>, frame: &mut [u8]) -> Result<()> {
         let number = self.take_number(kind)?;
         let content_bytes = frame.len().saturating_sub(kind.prefix_bytes() + TAG_BYTES);
+        self.take_plaintext(content_bytes as u64)?;
         write_prefix(frame, kind, number, content_bytes)?;
         let too_small = || Error::BufferSize {
             buffer: "frame",
@@ -160,6 +170,19 @@ impl Encryptor {
             signer.update(frame);
         }
         self.final_sealed = kind == Kind::Final;
+        Ok(())
+    }
+
+    /// Counts `bytes` of plaintext against the bound that the writer gave.
+    fn take_plaintext(&mut self, bytes: u64) -> Result<()> {
+        //= client-apis/encrypt.md#plaintext-length-bound
+        //# If this input is provided, this operation MUST NOT encrypt a plaintext with length
+        //# greater than this value.
+        if let Some(left) = &mut self.plaintext_bytes_left {
+            let exceeded =
+                Error::LimitExceeded { quantity: "plaintext bytes", value: bytes, max: *left };
+            *left = left.checked_sub(bytes).ok_or(exceeded)?;
+        }
         Ok(())
     }
 

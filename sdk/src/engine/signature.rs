@@ -9,14 +9,14 @@ use crate::message::suite::SignatureAlgorithm;
 /// Signs everything it is fed.
 pub(super) struct Signer {
     digest: Box<dyn RunningDigest>,
-    key: Box<dyn SigningKey>,
+    key: Arc<dyn SigningKey>,
 }
 
 impl Signer {
     pub(super) fn new(
         provider: &dyn CryptoProvider,
         algorithm: SignatureAlgorithm,
-        key: Box<dyn SigningKey>,
+        key: Arc<dyn SigningKey>,
     ) -> Self {
         Self { digest: provider.digest(algorithm.hash()), key }
     }

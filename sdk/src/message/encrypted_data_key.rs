@@ -31,6 +31,13 @@ impl EncryptedDataKey {
         })
     }
 
+    /// The entry as it stands in the header.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.serialize(&mut out)?;
+        Ok(out)
+    }
+
     pub(crate) fn serialize(&self, out: &mut Vec<u8>) -> Result<()> {
         put_field(out, "encrypted data key provider id bytes", self.provider_id.as_bytes())?;
         put_field(out, "encrypted data key provider info bytes", &self.provider_info)?;

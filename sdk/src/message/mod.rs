@@ -4,7 +4,7 @@
 //! `data-format` chapter. Nothing here panics, indexes or multiplies a length unchecked.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-mod codec;
+pub(crate) mod codec;
 pub mod encrypted_data_key;
 pub mod encryption_context;
 pub mod footer;

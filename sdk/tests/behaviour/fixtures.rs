@@ -2,7 +2,10 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use strongroom_sdk::clock::Clock;
 use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::crypto::{self, CryptoProvider};
 use strongroom_sdk::keyring::{Keyring, RawAesKeyring};
@@ -64,6 +67,7 @@ pub(crate) fn request(suite: AlgorithmSuite) -> EncryptionRequest {
             .unwrap(),
         commitment_policy: policy(suite),
         suite: Some(suite),
+        ..EncryptionRequest::default()
     }
 }
 
@@ -186,6 +190,26 @@ fn read_tokio(message: &[u8], manager: &dyn MaterialsManager, options: &DecryptO
 /// The SDK's error inside an I/O error.
 pub(crate) fn unpack(error: std::io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|source| Error::Io { operation: "reading", source })
+}
+
+/// A clock that a test moves, in seconds.
+#[derive(Default)]
+pub(crate) struct Hand(AtomicU64);
+
+impl Hand {
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+
+    fn since_epoch(&self) -> Duration {
+        Duration::from_secs(1_700_000_000) + self.elapsed()
+    }
 }
 
 /// One line that the test harness does not swallow.

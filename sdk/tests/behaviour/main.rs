@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod caching;
 mod commitment;
 mod damage;
 mod discovery;
@@ -17,6 +18,7 @@ mod keyrings;
 mod memory_kms;
 mod providers;
 mod python;
+mod required_context;
 mod round_trip;
 mod secrets;
 mod vectors;
