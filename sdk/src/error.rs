@@ -243,6 +243,16 @@ pub enum Error {
         source: Box<KmsError>,
     },
 
+    /// A branch key could not be got, made or used.
+    #[error("branch key {id}: {fault}")]
+    BranchKey {
+        /// The branch key's identifier.
+        id: String,
+        /// What is wrong.
+        #[source]
+        fault: BranchKeyFault,
+    },
+
     // The encryption context.
     /// A caller used the reserved prefix.
     #[error("encryption context key {key:?}: the prefix `aws-crypto-` is reserved")]
@@ -369,6 +379,45 @@ pub enum KeyringFault {
     /// The materials have no data key, or already have one.
     #[error("the data key is {0}")]
     DataKeyState(&'static str),
+}
+
+/// Why a branch key could not be got, made or used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BranchKeyFault {
+    /// The identifier is empty or too long.
+    #[error("an identifier must be 1 to {bytes_max} bytes long")]
+    Identifier {
+        /// The longest that is allowed, in bytes.
+        bytes_max: usize,
+    },
+    /// Text that names no version.
+    #[error("{0:?} is not a version: a UUID")]
+    Version(String),
+    /// The key store has no such branch key, or no such version of it.
+    #[error("the key store has no such branch key, or not this version of it")]
+    NotFound,
+    /// A branch key of this identifier exists already.
+    #[error("it exists already")]
+    Exists,
+    /// Another version was made at the same time.
+    #[error("another version has been made meanwhile: look at it before making one more")]
+    Raced,
+    /// A record lacks an attribute, or has one that cannot be.
+    #[error("its record has no attribute {0:?}, or one that cannot be")]
+    Record(&'static str),
+    /// The record names a KMS key that the key store is not configured for.
+    #[error("its record names the KMS key {0}, which this key store may not use")]
+    OtherKmsKey(String),
+    /// A key store that discovers its KMS keys makes no branch keys.
+    #[error("a key store without a KMS key of its own makes no branch keys")]
+    NoKmsKey,
+    /// A branch key of the caller's naming needs an encryption context.
+    #[error("a branch key that is given an identifier needs an encryption context too")]
+    NoContext,
+    /// The branch key has another length than 32 bytes.
+    #[error("it is {0} bytes long, not 32")]
+    Length(usize),
 }
 
 impl Error {

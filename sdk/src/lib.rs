@@ -52,6 +52,7 @@
 //! | [`materials`] | what one message needs, from the keyrings to the engine |
 //! | [`kms`] | the operations of a KMS, as a trait; names of its keys; the AWS client behind it (feature `aws-kms`) |
 //! | [`clock`], [`cache`] | what time it is; materials that are used more than once |
+//! | [`key_store`] | branch keys, which wrap data keys without a call of the KMS for each |
 //! | [`keyring`], [`cmm`] | who wraps and unwraps data keys |
 //! | [`engine`] | frames in memory: no I/O, no waiting, no allocation for each frame |
 //! | [`oneshot`], [`stream`], `tokio_stream`, [`range`] | the surfaces, thin over the engine |
@@ -76,7 +77,7 @@
 //!
 //! `aws-lc` (default) and `pure-rust`: providers; without either, callers bring a
 //! [`CryptoProvider`](crypto::CryptoProvider) of their own. `tokio` (default): `tokio_stream`.
-//! `object-store`: `range::object`. `aws-kms`: `kms::aws`.
+//! `object-store`: `range::object` and `key_store::object`. `aws-kms`: `kms::aws`.
 
 pub mod cache;
 pub mod clock;
@@ -84,6 +85,7 @@ pub mod cmm;
 pub mod crypto;
 pub mod engine;
 pub mod error;
+pub mod key_store;
 pub mod keyring;
 pub mod kms;
 pub mod materials;

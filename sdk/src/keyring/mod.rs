@@ -12,6 +12,7 @@ use crate::message::suite::AlgorithmSuite;
 use crate::secret::{DataKey, SecretBytes};
 
 pub mod aws_kms;
+pub mod hierarchical;
 pub mod multi;
 pub mod raw_aes;
 
@@ -19,6 +20,7 @@ pub use aws_kms::{
     AwsKmsDiscoveryKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring,
     DiscoveryFilter, RegionalKeyrings,
 };
+pub use hierarchical::HierarchicalKeyring;
 pub use multi::MultiKeyring;
 pub use raw_aes::RawAesKeyring;
 

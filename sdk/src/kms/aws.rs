@@ -14,6 +14,7 @@ use aws_sdk_kms::primitives::Blob;
 
 use super::{
     ClientSupplier, Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
+    ReEncrypted,
 };
 use crate::message::encryption_context::EncryptionContext;
 use crate::secret::SecretBytes;
@@ -118,6 +119,54 @@ impl KmsClient for AwsKmsClient {
             .map_err(|error| kms_error(OPERATION, error))?;
         Ok(Decrypted {
             plaintext: secret(required(OPERATION, "Plaintext", answer.plaintext)?),
+            key_id: required(OPERATION, "KeyId", answer.key_id)?,
+        })
+    }
+
+    async fn generate_data_key_without_plaintext(
+        &self,
+        request: KmsRequest<'_>,
+        bytes: usize,
+    ) -> Result<Encrypted, KmsError> {
+        const OPERATION: &str = "GenerateDataKeyWithoutPlaintext";
+        let answer = self
+            .client
+            .generate_data_key_without_plaintext()
+            .key_id(request.key_id)
+            .number_of_bytes(i32::try_from(bytes).unwrap_or(i32::MAX))
+            .set_encryption_context(pairs(request.encryption_context))
+            .set_grant_tokens(tokens(request.grant_tokens))
+            .send()
+            .await
+            .map_err(|error| kms_error(OPERATION, error))?;
+        Ok(Encrypted {
+            ciphertext: required(OPERATION, "CiphertextBlob", answer.ciphertext_blob)?.into_inner(),
+            key_id: required(OPERATION, "KeyId", answer.key_id)?,
+        })
+    }
+
+    async fn re_encrypt(
+        &self,
+        source: KmsRequest<'_>,
+        ciphertext: &[u8],
+        destination: KmsRequest<'_>,
+    ) -> Result<ReEncrypted, KmsError> {
+        const OPERATION: &str = "ReEncrypt";
+        let answer = self
+            .client
+            .re_encrypt()
+            .source_key_id(source.key_id)
+            .ciphertext_blob(Blob::new(ciphertext))
+            .set_source_encryption_context(pairs(source.encryption_context))
+            .destination_key_id(destination.key_id)
+            .set_destination_encryption_context(pairs(destination.encryption_context))
+            .set_grant_tokens(tokens(source.grant_tokens))
+            .send()
+            .await
+            .map_err(|error| kms_error(OPERATION, error))?;
+        Ok(ReEncrypted {
+            ciphertext: required(OPERATION, "CiphertextBlob", answer.ciphertext_blob)?.into_inner(),
+            source_key_id: required(OPERATION, "SourceKeyId", answer.source_key_id)?,
             key_id: required(OPERATION, "KeyId", answer.key_id)?,
         })
     }

@@ -1,4 +1,4 @@
-//! The three operations of a KMS that keyrings need, as a small trait.
+//! The operations of a KMS that keyrings and key stores need, as a small trait.
 //!
 //! The core talks to this trait only; `aws` (feature `aws-kms`) puts the AWS SDK's client behind it.
 
@@ -52,6 +52,17 @@ pub struct Decrypted {
     pub key_id: String,
 }
 
+/// A data key under another key, or with another encryption context, than before.
+#[derive(Debug, Clone)]
+pub struct ReEncrypted {
+    /// The data key under the destination key.
+    pub ciphertext: Vec<u8>,
+    /// ARN of the key that it was under.
+    pub source_key_id: String,
+    /// ARN of the destination key.
+    pub key_id: String,
+}
+
 /// A client of a KMS: its own credentials, endpoint, retries and timeouts.
 #[async_trait]
 pub trait KmsClient: Send + Sync {
@@ -84,6 +95,33 @@ pub trait KmsClient: Send + Sync {
         request: KmsRequest<'_>,
         ciphertext: &[u8],
     ) -> Result<Decrypted, KmsError>;
+
+    /// Makes a data key of `bytes` bytes that nobody gets to see yet.
+    ///
+    /// # Errors
+    /// What the service answered, or why it could not be reached; [`KmsError::NotOffered`] by default.
+    async fn generate_data_key_without_plaintext(
+        &self,
+        _request: KmsRequest<'_>,
+        _bytes: usize,
+    ) -> Result<Encrypted, KmsError> {
+        Err(KmsError::NotOffered { operation: "GenerateDataKeyWithoutPlaintext" })
+    }
+
+    /// Unwraps `ciphertext` as `source` says and wraps it again as `destination` says, inside the KMS.
+    ///
+    /// The grant tokens are those of `source`.
+    ///
+    /// # Errors
+    /// What the service answered, or why it could not be reached; [`KmsError::NotOffered`] by default.
+    async fn re_encrypt(
+        &self,
+        _source: KmsRequest<'_>,
+        _ciphertext: &[u8],
+        _destination: KmsRequest<'_>,
+    ) -> Result<ReEncrypted, KmsError> {
+        Err(KmsError::NotOffered { operation: "ReEncrypt" })
+    }
 }
 
 /// Why a KMS gave no key.
@@ -110,6 +148,12 @@ pub enum KmsError {
         /// What the client met.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The client lacks an operation.
+    #[error("this client does not offer {operation}")]
+    NotOffered {
+        /// The operation.
+        operation: &'static str,
     },
     /// There is no client for a Region.
     #[error("no client for {region:?}: {reason}")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::arn::KmsArn;
-use super::{Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest};
+use super::{Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest, ReEncrypted};
 use crate::secret::SecretBytes;
 
 /// Longest name of a Region, in bytes; AWS's own have at most 15.
@@ -76,6 +76,23 @@ impl KmsClient for RegionalClient {
         ciphertext: &[u8],
     ) -> Result<Decrypted, KmsError> {
         self.client(request.key_id)?.decrypt(request, ciphertext).await
+    }
+
+    async fn generate_data_key_without_plaintext(
+        &self,
+        request: KmsRequest<'_>,
+        bytes: usize,
+    ) -> Result<Encrypted, KmsError> {
+        self.client(request.key_id)?.generate_data_key_without_plaintext(request, bytes).await
+    }
+
+    async fn re_encrypt(
+        &self,
+        source: KmsRequest<'_>,
+        ciphertext: &[u8],
+        destination: KmsRequest<'_>,
+    ) -> Result<ReEncrypted, KmsError> {
+        self.client(destination.key_id)?.re_encrypt(source, ciphertext, destination).await
     }
 }
 

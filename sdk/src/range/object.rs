@@ -107,7 +107,7 @@ async fn get(store: &dyn ObjectStore, path: &Path, range: Range<u64>) -> Result<
     store.get_range(path, range).await.map_err(store_error("reading a range of the object"))
 }
 
-fn store_error(operation: &'static str) -> impl FnOnce(object_store::Error) -> Error {
+pub(crate) fn store_error(operation: &'static str) -> impl FnOnce(object_store::Error) -> Error {
     move |error| {
         let kind = match &error {
             object_store::Error::NotFound { .. } => std::io::ErrorKind::NotFound,

@@ -14,6 +14,7 @@ mod damage;
 mod discovery;
 mod fixtures;
 mod heap;
+mod hierarchical;
 mod keyrings;
 mod memory_kms;
 mod providers;

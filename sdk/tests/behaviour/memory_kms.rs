@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use strongroom_sdk::crypto::{AeadKey, default_provider};
 use strongroom_sdk::kms::{
-    Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest,
+    Decrypted, Encrypted, GeneratedDataKey, KmsClient, KmsError, KmsRequest, ReEncrypted,
 };
 use strongroom_sdk::message::suite::AeadAlgorithm;
 use strongroom_sdk::secret::SecretBytes;
@@ -111,5 +111,30 @@ impl KmsClient for MemoryKms {
             message: String::new(),
         })?;
         Ok(Decrypted { plaintext: SecretBytes::take(&mut plaintext), key_id: self.claimed(arn) })
+    }
+
+    async fn generate_data_key_without_plaintext(
+        &self,
+        request: KmsRequest<'_>,
+        bytes: usize,
+    ) -> Result<Encrypted, KmsError> {
+        let arn = self.resolve("GenerateDataKeyWithoutPlaintext", &request)?;
+        // A network would let others go first too.
+        tokio::task::yield_now().await;
+        let plaintext = SecretBytes::fill_with(bytes, |out| default_provider().fill_random(out));
+        let ciphertext = Self::wrap(&arn, &request, &plaintext.unwrap());
+        Ok(Encrypted { ciphertext, key_id: self.claimed(arn) })
+    }
+
+    async fn re_encrypt(
+        &self,
+        source: KmsRequest<'_>,
+        ciphertext: &[u8],
+        destination: KmsRequest<'_>,
+    ) -> Result<ReEncrypted, KmsError> {
+        let opened = self.decrypt(source, ciphertext).await?;
+        let arn = self.resolve("ReEncrypt", &destination)?;
+        let ciphertext = Self::wrap(&arn, &destination, &opened.plaintext);
+        Ok(ReEncrypted { ciphertext, source_key_id: opened.key_id, key_id: self.claimed(arn) })
     }
 }

@@ -21,6 +21,7 @@ use strongroom_sdk::range::RangeReader;
 use strongroom_sdk::secret::SecretBytes;
 
 use crate::fixtures::{self, KnownDataKey, read_everywhere, say, wait};
+use crate::hierarchical::static_branch_key;
 
 /// What became of a set of messages.
 #[derive(Default)]
@@ -135,6 +136,12 @@ fn keyring(description: &Value, keys: &Value) -> Result<Arc<dyn Keyring>, String
             let namespace = description["provider-id"].as_str().unwrap();
             Ok(Arc::new(RawAesKeyring::new(namespace, id, secret).unwrap()))
         }
+        ("aws-kms-hierarchy", _) => {
+            let key = &keys["keys"][description["key"].as_str().unwrap()];
+            let text = |name: &str| key[name].as_str().unwrap();
+            let branch_key = base64(&key["branchKey"]);
+            Ok(static_branch_key(text("key-id"), text("branchKeyVersion"), branch_key))
+        }
         ("multi-keyring", _) => {
             let children = description["childKeyrings"].as_array().unwrap();
             let children = children.iter().map(|child| keyring(child, keys));
@@ -230,8 +237,23 @@ fn check_known_keys(tally: &mut Tally, folder: &Path) {
         let options = DecryptOptions::default();
         tally.check(name, &base64(&test["ciphertext"]), keyring, &options, expected);
     }
-    check_javascript(tally, &read_json(&folder.join("js_fixtures.json")));
+    let javascript = read_json(&folder.join("js_fixtures.json"));
+    check_javascript(tally, &javascript);
+    for test in javascript["hierarchical_static_branch_key"].as_array().unwrap() {
+        let (message, plaintext) = (base64(&test["ciphertext"]), base64(&test["plaintextBase64"]));
+        let (id, version, key) = STATIC_BRANCH_KEY;
+        let keyring = static_branch_key(id, version, BASE64_STANDARD.decode(key).unwrap());
+        let name = test["comment"].as_str().unwrap();
+        tally.check(name, &message, keyring, &DecryptOptions::default(), Some(&plaintext));
+    }
 }
+
+/// The public test key of all implementations: branch key id, version, key.
+const STATIC_BRANCH_KEY: (&str, &str, &str) = (
+    "bd3842ff-3076-4092-9918-4395730050b8",
+    "e9ce18a3-edb5-4272-9f86-1cacb7997ff6",
+    "tJwf65epYvUt5HMiQsl/6jlvLxS0tgdjIuvFy2BLIwg=",
+);
 
 fn check_javascript(tally: &mut Tally, fixtures: &Value) {
     for (name, test) in fixtures["zero_key_messages"].as_object().unwrap() {
@@ -255,8 +277,6 @@ fn check_javascript(tally: &mut Tally, fixtures: &Value) {
         }
         tally.check(name, &message, keyring, &permissive(), Some(&plaintext));
     }
-    let hierarchical = fixtures["hierarchical_static_branch_key"].as_array().unwrap();
-    hierarchical.iter().for_each(|_| tally.skip("aws-kms-hierarchy"));
 }
 
 /// A data key of zeros, as long as the suite of `message` wants it.
