@@ -86,9 +86,8 @@ impl<M> Entries<M> {
     /// Drops those of the `count` least recently used entries that have expired at `now`.
     pub(super) fn prune(&mut self, count: usize, now: Duration) {
         //= framework/local-cryptographic-materials-cache.md#pruning
-        //# To prune TTL-expired cache entries,
-        //# the local CMC MUST evict all TTL-expired entries
-        //# among the `N` least recently used entries,
+        //# To prune TTL-expired cache entries, the local CMC MUST evict all TTL-expired entries among
+        //# the `N` least recently used entries, where N is the Entry Pruning Tail Size.
         let oldest: Vec<EntryId> = self.by_use.values().take(count).copied().collect();
         for id in oldest {
             if self.by_id.get(&id).is_some_and(|entry| entry.expires <= now) {

@@ -232,8 +232,7 @@ impl CachedMaterials {
 }
 
 fn check_limits(limits: &CachingLimits) -> Result<()> {
-    //= framework/caching-cmm.md#cache-limit-ttl
-    //# This value must be greater than zero.
+    // `framework/caching-cmm.md#cache-limit-ttl`: it must be greater than zero.
     if limits.age_max.is_zero() {
         return Err(Error::CacheAgeZero);
     }

@@ -57,6 +57,7 @@ impl MaterialsManager for RequiredContextCmm {
         request: &EncryptionRequest,
     ) -> Result<EncryptionMaterials> {
         //= framework/required-encryption-context-cmm.md#get-encryption-materials
+        //# The encryption context on the encryption materials request
         //# MUST contain a value for every key in the configured required encryption context keys
         //# or this request MUST fail.
         self.require_in(&request.encryption_context)?;

@@ -113,6 +113,8 @@ impl ObjectKeyStore {
         let description = active.description;
         //= framework/branch-key-store.md#versionkey
         //# The `kms-arn` stored in the DDB table MUST NOT change as a result of this operation,
+        //# even if the KeyStore is configured with a KMS MRKey ARN
+        //# that does not exactly match the stored ARN.
         let (kms_arn, context) = (description.kms_arn(), description.encryption_context()?);
         self.add_version(id, next, kms_arn, &context, BranchKeyFault::Raced).await
     }

@@ -128,7 +128,7 @@ impl Description {
                 _ => (Kind::DecryptOnly, text(TYPE)?),
             };
             //= framework/branch-key-store.md#branch-key-materials-from-authenticated-encryption-context
-            //# The version string MUST start with `branch:version:`.
+            //# Branch Key Version The version string MUST start with `branch:version:`.
             let version = versioned.strip_prefix(VERSION_PREFIX);
             let version = BranchKeyVersion::parse(version.ok_or(BranchKeyFault::Record(TYPE))?)?;
             text(CREATE_TIME)?;

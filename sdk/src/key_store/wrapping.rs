@@ -30,12 +30,8 @@ pub enum KmsConfiguration {
 impl KmsConfiguration {
     /// The key to name in requests about a record that names `recorded`.
     fn key_for(&self, recorded: &KmsArn) -> Option<KmsArn> {
-        //= framework/branch-key-store.md#aws-key-arn-compatibility
-        //# If the AWS KMS Configuration designates single region ARN compatibility,
-        //# then two ARNs are compatible if they are exactly equal.
-        //= framework/branch-key-store.md#aws-key-arn-compatibility
-        //# If the AWS KMS Configuration is Discovery or MRDiscovery,
-        //# no comparison is ever made between ARNs.
+        // `framework/branch-key-store.md#aws-key-arn-compatibility`: of a single Region, two ARNs must be
+        // equal; under discovery nothing is compared.
         match self {
             Self::Key(ours) => (ours == recorded).then(|| ours.clone()),
             Self::MultiRegionKey(ours) => ours.matches_for_decrypt(recorded).then(|| ours.clone()),
