@@ -199,12 +199,6 @@ pub enum KmsError {
         /// Why there is none.
         reason: &'static str,
     },
-    /// This client does not have the operation.
-    #[error("{operation}: this client does not offer it")]
-    NotOffered {
-        /// The operation.
-        operation: &'static str,
-    },
     /// An answer without a field that it must have.
     #[error("{operation}: the answer has no {field}")]
     Incomplete {
