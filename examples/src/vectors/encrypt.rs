@@ -13,7 +13,7 @@ use super::keys::Keys;
 use super::manifest::{Manifest, tests};
 use super::report::{Report, Verdict};
 use super::surfaces;
-use super::wrapping::{Manager, Obstacle, Use, WRITES_NO_REQUIRED_CONTEXT, Wrapping};
+use super::wrapping::{Manager, Obstacle, Use, Wrapping};
 
 mod output;
 mod plaintexts;
@@ -70,9 +70,8 @@ async fn write(
     wrapping: &Wrapping<'_>,
     output: &Output,
 ) -> Result<(Verdict, Vec<Vec<u8>>)> {
-    if vector.requires_context {
-        let reason = WRITES_NO_REQUIRED_CONTEXT.to_owned();
-        return Ok((Verdict::Skipped(reason), Vec::new()));
+    if let Some(reason) = vector.unwritable {
+        return Ok((Verdict::Skipped(reason.to_owned()), Vec::new()));
     }
     let manager = match wrapping.manager(&vector.keys, Use::Encrypt) {
         Ok(manager) => manager,

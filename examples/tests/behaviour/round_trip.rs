@@ -132,6 +132,22 @@ fn scenarios_of_version_5_say_what_must_become_of_messages() {
 }
 
 #[test]
+fn what_a_manifest_asks_for_in_vain_is_skipped() {
+    let mut required = test("0578", "small", 300, &json!([raw_aes(256)]));
+    required["cmm"] = "RequiredEncryptionContext".into();
+    let scenario = test("0578", "small", 300, &json!([raw_aes(256)]));
+    let tests = json!({
+        "required": required,
+        "tampered": { "encryption-scenario": scenario, "tampering": { "truncate": [] } },
+        "generated": { "encryption-scenario": scenario },
+    });
+    let (folder, output) = encrypt(&manifest("awses-decrypt-generate", 4, &tests));
+    assert_eq!(counts(&output), [1, 0, 2], "{} {}", stdout(&output), stderr(&output));
+    let output = decrypt(&folder.path().join("out"));
+    assert_eq!(counts(&output), [1, 0, 0], "{}", stdout(&output));
+}
+
+#[test]
 fn a_vector_that_cannot_be_written_fails() {
     let test = json!({
         "plaintext": "small",

@@ -9,6 +9,7 @@ use super::plaintexts::PlaintextName;
 use crate::vectors::description::KeyDescription;
 use crate::vectors::error::Result;
 use crate::vectors::json::{Object, same};
+use crate::vectors::wrapping::WRITES_NO_REQUIRED_CONTEXT;
 
 /// What must become of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +37,8 @@ pub(crate) struct EncryptVector {
     pub(crate) request: EncryptionRequest,
     pub(crate) keys: KeyDescription,
     pub(crate) expected: Expected,
-    /// Whether pairs of the context are to be left out of the header.
-    pub(crate) requires_context: bool,
+    /// Why such a message cannot be written here.
+    pub(crate) unwritable: Option<&'static str>,
     /// What readers are told of the message, without the files.
     test: Map<String, Value>,
     /// Whether the test goes into an object of its own, as in version 5.
@@ -62,7 +63,7 @@ impl EncryptVector {
             request: request(fields)?,
             keys: KeyDescription::parse(keys_value, fields.place(), keys_name)?,
             expected,
-            requires_context: requires_context(fields)?,
+            unwritable: unwritable(test, fields)?,
             test: if is_scenario {
                 scenario_of_readers(test, fields, keys_value, expected)?
             } else {
@@ -85,6 +86,14 @@ impl EncryptVector {
         test.entry("result").or_insert(result);
         if self.is_scenario { json!({ "decryption-scenario": test }) } else { Value::Object(test) }
     }
+}
+
+/// What a manifest may ask for and does not get.
+fn unwritable(test: &Object<'_>, fields: &Object<'_>) -> Result<Option<&'static str>> {
+    if test.first(&["tampering", "tampering-method"]).is_some() {
+        return Ok(Some("messages that are tampered with cannot be written"));
+    }
+    Ok(requires_context(fields)?.then_some(WRITES_NO_REQUIRED_CONTEXT))
 }
 
 fn requires_context(fields: &Object<'_>) -> Result<bool> {
