@@ -29,6 +29,9 @@ pub(super) enum KeyDescription {
         algorithm: String,
     },
     KmsEcdh(Ecdh),
+    Hierarchy {
+        key: String,
+    },
     StaticMaterial {
         key: String,
     },
@@ -37,8 +40,10 @@ pub(super) enum KeyDescription {
         children: Vec<KeyDescription>,
     },
     RequiredContext {
+        keys: Vec<String>,
         underlying: Box<KeyDescription>,
     },
+    Caching(Caching),
     /// A type that is not known here.
     Unknown {
         name: String,
@@ -77,6 +82,14 @@ pub(super) struct Discovery {
     pub(super) accounts: Vec<String>,
 }
 
+/// A caching CMM, and whether its cache is to be disturbed.
+pub(super) struct Caching {
+    pub(super) underlying: Box<KeyDescription>,
+    pub(super) seconds: u64,
+    /// Whether the test replaces the identifiers of cache entries, which this library lets nobody do.
+    pub(super) replaces_identifiers: bool,
+}
+
 impl KeyDescription {
     /// The descriptions in `value`: one, or a list of them. A list is a multi-keyring, the first its
     /// generator, as in the older manifests.
@@ -112,11 +125,20 @@ impl KeyDescription {
                 Self::KmsRsa { key: key()?, algorithm }
             }
             "aws-kms-ecdh" => Self::KmsEcdh(Ecdh::of(object)?),
+            "aws-kms-hierarchy" => Self::Hierarchy { key: key()? },
             "static-material-keyring" => Self::StaticMaterial { key: key()? },
             "multi-keyring" => return Self::multi(object),
-            "required-encryption-context-cmm" => {
-                Self::RequiredContext { underlying: Self::underlying(object)? }
-            }
+            "required-encryption-context-cmm" => Self::RequiredContext {
+                keys: object.texts("requiredEncryptionContextKeys")?,
+                underlying: Self::underlying(object)?,
+            },
+            "caching-cmm" => Self::Caching(Caching {
+                underlying: Self::underlying(object)?,
+                seconds: object.number("cacheLimitTtlSeconds")?.unwrap_or(60),
+                replaces_identifiers: object
+                    .first(&["getEntryIdentifier", "putEntryIdentifier"])
+                    .is_some_and(|(_, identifier)| identifier != ""),
+            }),
             _ => Self::Unknown { name: name.to_owned() },
         })
     }

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `manifest`, `json` | what all manifests have in common; objects, read liberally |
 //! | `keys`, `description` | the keys manifest, and the trees of keyrings and CMMs that tests ask for |
-//! | `wrapping`, `asymmetric`, `static_material`, [`kms`] | from descriptions to keyrings and CMMs |
+//! | `wrapping`, `asymmetric`, `static_material`, `static_branch_key`, [`kms`] | from descriptions to keyrings and CMMs |
 //! | `surfaces` | one message through every surface |
 //! | [`decrypt`](mod@decrypt), [`encrypt`](mod@encrypt) | the commands |
 //! | [`report`], [`error`] | what became of the vectors; why there were none |
@@ -29,6 +29,7 @@ mod description;
 mod json;
 mod keys;
 mod manifest;
+mod static_branch_key;
 mod static_material;
 mod surfaces;
 mod wrapping;

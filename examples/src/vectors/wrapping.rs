@@ -1,8 +1,12 @@
 //! From key descriptions to keyrings and CMMs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
+use strongroom_sdk::clock::SystemClock;
+use strongroom_sdk::cmm::{
+    CachingCmm, CachingLimits, DefaultCmm, MaterialsCache, MaterialsManager, RequiredContextCmm,
+};
 use strongroom_sdk::keyring::aws_kms::DiscoveryFilter;
 use strongroom_sdk::keyring::{
     AwsKmsDiscoveryKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring, Keyring,
@@ -15,7 +19,11 @@ use super::description::{Discovery, KeyDescription, RawKey};
 use super::error::Error;
 use super::keys::{Key, Keys};
 use super::kms::KmsAccess;
+use super::static_branch_key::hierarchical;
 use super::static_material::StaticMaterialKeyring;
+
+/// How many materials the cache of a test holds: those of one vector.
+const CACHE_ENTRIES_MAX: usize = 10;
 
 /// Why there is no keyring for a description.
 pub(super) enum Obstacle {
@@ -45,9 +53,6 @@ pub(super) enum Use {
     Encrypt,
     Decrypt,
 }
-
-pub(super) const WRITES_NO_REQUIRED_CONTEXT: &str =
-    "messages with required encryption context cannot be written";
 
 /// Makes keyrings of the keys of one manifest.
 pub(super) struct Wrapping<'a> {
@@ -80,12 +85,20 @@ impl Wrapping<'_> {
         missing: &mut Vec<String>,
     ) -> Result<Arc<dyn MaterialsManager>, Obstacle> {
         match description {
-            // The options of the reader have the context; that it authenticates is the tag's matter.
-            KeyDescription::RequiredContext { underlying } if usage == Use::Decrypt => {
-                self.cmm(underlying, usage, missing)
+            KeyDescription::RequiredContext { keys, underlying } => {
+                let underlying = self.cmm(underlying, usage, missing)?;
+                Ok(Arc::new(RequiredContextCmm::new(underlying, keys.clone())?))
             }
-            KeyDescription::RequiredContext { .. } => {
-                Err(Obstacle::Skip(WRITES_NO_REQUIRED_CONTEXT.to_owned()))
+            KeyDescription::Caching(caching) if caching.replaces_identifiers => {
+                let reason = "caching-cmm: the identifiers of cache entries cannot be replaced";
+                Err(Obstacle::Skip(reason.to_owned()))
+            }
+            KeyDescription::Caching(caching) => {
+                let underlying = self.cmm(&caching.underlying, usage, missing)?;
+                let clock = Arc::new(SystemClock::default());
+                let cache = Arc::new(MaterialsCache::new(CACHE_ENTRIES_MAX, clock)?);
+                let limits = CachingLimits::of_age(Duration::from_secs(caching.seconds));
+                Ok(Arc::new(CachingCmm::new(underlying, cache, limits)?))
             }
             keyring => Ok(Arc::new(DefaultCmm::new(self.keyring(keyring, usage, missing)?))),
         }
@@ -135,11 +148,14 @@ impl Wrapping<'_> {
                 let client = self.kms_client("aws-kms-ecdh")?;
                 Ok(Arc::new(kms_ecdh(agreement, |name| self.keys.find(name), client, usage)?))
             }
+            KeyDescription::Hierarchy { key } => {
+                Ok(Arc::new(hierarchical(&self.usable(key, usage)?)?))
+            }
             KeyDescription::StaticMaterial { key } => self.static_material(key),
             KeyDescription::Multi { generator, children } => {
                 self.multi(generator.as_deref(), children, usage, missing)
             }
-            KeyDescription::RequiredContext { .. } => {
+            KeyDescription::RequiredContext { .. } | KeyDescription::Caching(_) => {
                 Err(Obstacle::Fault("a CMM stands where a keyring has to".to_owned()))
             }
             KeyDescription::Unknown { name } => {

@@ -132,19 +132,82 @@ fn scenarios_of_version_5_say_what_must_become_of_messages() {
 }
 
 #[test]
-fn what_a_manifest_asks_for_in_vain_is_skipped() {
-    let mut required = test("0578", "small", 300, &json!([raw_aes(256)]));
-    required["cmm"] = "RequiredEncryptionContext".into();
+fn messages_that_are_to_be_tampered_with_are_skipped() {
     let scenario = test("0578", "small", 300, &json!([raw_aes(256)]));
     let tests = json!({
-        "required": required,
         "tampered": { "encryption-scenario": scenario, "tampering": { "truncate": [] } },
         "generated": { "encryption-scenario": scenario },
     });
     let (folder, output) = encrypt(&manifest("awses-decrypt-generate", 4, &tests));
-    assert_eq!(counts(&output), [1, 0, 2], "{} {}", stdout(&output), stderr(&output));
+    assert_eq!(counts(&output), [1, 0, 1], "{} {}", stdout(&output), stderr(&output));
     let output = decrypt(&folder.path().join("out"));
     assert_eq!(counts(&output), [1, 0, 0], "{}", stdout(&output));
+}
+
+/// The pairs are not in the message: with all that is left in the manifest, none opens without them.
+#[test]
+fn required_encryption_context_is_left_out_of_the_header() {
+    let mut required = test("0578", "small", 300, &json!([raw_aes(256)]));
+    required["cmm"] = "RequiredEncryptionContext".into();
+    let (folder, output) = encrypt(&manifest("awses-encrypt", 4, &json!({ "t": required })));
+    assert_eq!(counts(&output), [1, 0, 0], "{} {}", stdout(&output), stderr(&output));
+    let out = folder.path().join("out");
+    assert_eq!(counts(&decrypt(&out)), [1, 0, 0]);
+    let message = std::fs::read(out.join("ciphertexts/t")).unwrap();
+    let key = "zwölf".as_bytes();
+    assert!(!message.windows(key.len()).any(|part| part == key));
+
+    let path = out.join("manifest.json");
+    let mut written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    written["tests"]["t"]["cmm"] = "Default".into();
+    std::fs::write(&path, written.to_string()).unwrap();
+    assert_eq!(counts(&decrypt(&out)), [0, 1, 0]);
+}
+
+/// Keyrings and CMMs that key descriptions of version 5 have.
+#[test]
+fn cmms_and_branch_keys_of_descriptions_are_used() {
+    let scenario = |keys: &Value, reproduced: Value| {
+        json!({ "encryption-scenario": {
+            "plaintext": "small",
+            "algorithmSuiteId": "0478",
+            "frame-size": 512,
+            "encryption-context": { "a": "a", "b": "b" },
+            "encryptKeyDescription": keys,
+            "decryptKeyDescription": keys,
+            "reproduced-encryption-context": reproduced,
+        } })
+    };
+    let required = json!({
+        "type": "required-encryption-context-cmm",
+        "requiredEncryptionContextKeys": ["a"],
+        "underlying": raw_aes(256),
+    });
+    let caching =
+        json!({ "type": "caching-cmm", "cacheLimitTtlSeconds": 5, "underlying": raw_aes(256) });
+    let branch_key = json!({ "type": "aws-kms-hierarchy", "key": "branch-key" });
+    let mut missing = scenario(&required, json!({ "b": "b" }));
+    missing["encryption-scenario"]["type"] = "negative-decrypt-esdk".into();
+    let tests = json!({
+        "required": scenario(&required, json!({ "a": "a" })),
+        "required-missing": missing,
+        "caching": scenario(&caching, json!({})),
+        "branch-key": scenario(&branch_key, json!({})),
+    });
+    let folder = folder(&manifest("awses-encrypt", 5, &tests));
+    let keys = folder.path().join("keys.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&keys).unwrap()).unwrap();
+    manifest["keys"]["branch-key"] = json!({
+        "type": "static-branch-key",
+        "key-id": "tenant",
+        "branchKeyVersion": "e9ce18a3-edb5-4272-9f86-1cacb7997ff6",
+        "branchKey": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    });
+    std::fs::write(&keys, manifest.to_string()).unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let output = run(&["encrypt", folder.path().to_str().unwrap(), "--out", &out]);
+    assert_eq!(counts(&output), [4, 0, 0], "{} {}", stdout(&output), stderr(&output));
+    assert_eq!(counts(&run(&["decrypt", &out])), [4, 0, 0]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! One message that a manifest asks for, and the test of it for readers.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use strongroom_sdk::materials::EncryptionRequest;
 use strongroom_sdk::message::limits::FRAME_LENGTH_DEFAULT;
@@ -9,7 +11,6 @@ use super::plaintexts::PlaintextName;
 use crate::vectors::description::KeyDescription;
 use crate::vectors::error::Result;
 use crate::vectors::json::{Object, same};
-use crate::vectors::wrapping::WRITES_NO_REQUIRED_CONTEXT;
 
 /// What must become of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl EncryptVector {
             request: request(fields)?,
             keys: KeyDescription::parse(keys_value, fields.place(), keys_name)?,
             expected,
-            unwritable: unwritable(test, fields)?,
+            unwritable: unwritable(test),
             test: if is_scenario {
                 scenario_of_readers(test, fields, keys_value, expected)?
             } else {
@@ -89,16 +90,14 @@ impl EncryptVector {
 }
 
 /// What a manifest may ask for and does not get.
-fn unwritable(test: &Object<'_>, fields: &Object<'_>) -> Result<Option<&'static str>> {
-    if test.first(&["tampering", "tampering-method"]).is_some() {
-        return Ok(Some("messages that are tampered with cannot be written"));
-    }
-    Ok(requires_context(fields)?.then_some(WRITES_NO_REQUIRED_CONTEXT))
+fn unwritable(test: &Object<'_>) -> Option<&'static str> {
+    let tampering = test.first(&["tampering", "tampering-method"]);
+    tampering.map(|_| "messages that are tampered with cannot be written")
 }
 
+/// Whether readers have to reproduce the whole encryption context.
 fn requires_context(fields: &Object<'_>) -> Result<bool> {
-    let of_cmm = fields.text("cmm")?.is_some_and(|name| same(name, "RequiredEncryptionContext"));
-    Ok(of_cmm || !fields.list("requiredEncryptionContextKeys")?.is_empty())
+    Ok(fields.text("cmm")?.is_some_and(|name| same(name, "RequiredEncryptionContext")))
 }
 
 fn expected(fields: &Object<'_>) -> Result<Expected> {
@@ -122,11 +121,17 @@ fn layout(fields: &Object<'_>) -> Result<Layout> {
 fn request(fields: &Object<'_>) -> Result<EncryptionRequest> {
     let suite = fields.suite(&["algorithmSuiteId", "algorithm", "algorithm-suite"])?;
     let pairs = fields.pairs("encryption-context")?.unwrap_or_default();
+    let mut required_context_keys =
+        BTreeSet::from_iter(fields.texts("requiredEncryptionContextKeys")?);
+    if requires_context(fields)? {
+        required_context_keys.extend(pairs.iter().map(|(key, _)| key.clone()));
+    }
     let is_none = |_| fields.error("encryption-context", "must be an encryption context");
     Ok(EncryptionRequest {
         encryption_context: EncryptionContext::from_pairs(pairs).map_err(is_none)?,
         commitment_policy: fields.commitment_policy()?.unwrap_or_else(|| policy_for(suite)),
         suite,
+        required_context_keys,
         ..EncryptionRequest::default()
     })
 }
