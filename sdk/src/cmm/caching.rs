@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::materials::{
     DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
 };
+use crate::message::encrypted_data_key::EncryptedDataKey;
 use crate::message::limits::within;
 use crate::message::suite::AlgorithmSuite;
 use crate::policy::CommitmentPolicy;
@@ -158,7 +159,8 @@ impl CachingCmm {
 
     fn decryption_id(&self, request: &DecryptionRequest) -> Result<EntryId> {
         let keys = request.encrypted_data_keys();
-        let mut serialized = keys.iter().map(|key| key.to_bytes()).collect::<Result<Vec<_>>>()?;
+        let mut serialized =
+            keys.iter().map(EncryptedDataKey::to_bytes).collect::<Result<Vec<_>>>()?;
         serialized.sort_unstable();
         self.identity(Scope::Decrypt, request.commitment_policy())
             .field(&request.suite().id().to_be_bytes())

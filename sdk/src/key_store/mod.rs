@@ -20,7 +20,6 @@ use std::fmt;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::crypto::CryptoProvider;
 use crate::error::{BranchKeyFault, Error, Result};
 use crate::message::encryption_context::EncryptionContext;
 use crate::secret::SecretBytes;
@@ -130,7 +129,7 @@ impl BranchKeyVersion {
     /// # Errors
     /// [`Error::Provider`] when there is no randomness.
     #[cfg(feature = "object-store")]
-    fn random(provider: &dyn CryptoProvider) -> Result<Self> {
+    fn random(provider: &dyn crate::crypto::CryptoProvider) -> Result<Self> {
         let mut bytes = [0; VERSION_BYTES];
         provider.fill_random(&mut bytes)?;
         Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid()))
