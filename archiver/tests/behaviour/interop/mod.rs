@@ -5,4 +5,5 @@
 
 mod bucket;
 mod esdk;
+mod hierarchical;
 mod messages;
