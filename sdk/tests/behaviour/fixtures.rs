@@ -235,15 +235,17 @@ fn read_parallel(
     Outcome { surface: "parallel", released, error: result.err() }
 }
 
-/// In pieces of 7 bytes: no frame comes as a whole.
+/// In pieces of a few bytes: no frame comes as a whole.
 fn read_futures(
     message: &[u8],
     manager: &dyn MaterialsManager,
     options: &DecryptOptions,
 ) -> Outcome {
     let mut released = Vec::new();
-    let pieces: Vec<std::io::Result<Bytes>> =
-        message.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let pieces: Vec<std::io::Result<Bytes>> = message
+        .chunks((message.len() / 512).max(7))
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+        .collect();
     let result = wait(async {
         let mut stream =
             DecryptStream::open(futures::stream::iter(pieces), manager, options).await?;
