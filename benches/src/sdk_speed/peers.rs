@@ -133,7 +133,7 @@ fn table(
         for _ in 0..rounds {
             for (best, contender) in best.iter_mut().zip(&mut *contenders) {
                 let took = contender.measure(task)?;
-                *best = best.into_iter().chain(took).min();
+                *best = (*best).into_iter().chain(took).min();
             }
         }
         text += &format!("| {} |", describe(task));
@@ -198,7 +198,7 @@ impl Contender for Peer {
             Ok(took) => Ok(Some(took)),
             Err(Refusal::Unsupported(_)) => Ok(None),
             Err(Refusal::Driver(error)) => Err(error.into()),
-            Err(other) => Err(BenchError::Encryption { by: self.name(), why: other.to_string() }),
+            Err(other) => Err(format!("{}: {other}", self.name()).into()),
         }
     }
 }
