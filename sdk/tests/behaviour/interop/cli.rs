@@ -30,6 +30,9 @@ const ALGORITHMS: [(AlgorithmSuite, &str); 11] = [
     ),
 ];
 const NAME: &str = "aws-encryption-sdk-cli";
+/// The specification says that the final frame SHOULD be full then.
+const FULL_FINAL_FRAME: &str =
+    "the SDK in it, 3.3.1, refuses a final frame as long as the others; later ones read it";
 
 #[test]
 fn we_read_what_the_cli_writes() {
@@ -76,7 +79,12 @@ fn the_cli_reads_what_we_write() {
         // One process for each policy: it takes a folder, and most of a second to start.
         for commits in [false, true] {
             let cases = table::each_suite_once(0).into_iter();
-            let cases: Vec<Case> = cases.filter(|case| case.suite.commits() == commits).collect();
+            let (refused, cases): (Vec<Case>, Vec<Case>) = cases
+                .filter(|case| case.suite.commits() == commits)
+                .partition(ends_in_a_full_frame);
+            for case in &refused {
+                tally.count(case, Err(super::Fault::Skip(FULL_FINAL_FRAME.to_owned())));
+            }
             for folder in ["sealed", "opened"] {
                 drop(std::fs::remove_dir_all(cli.path(folder)));
                 std::fs::create_dir(cli.path(folder)).unwrap();
@@ -111,6 +119,11 @@ fn manager(keys: &KmsKeys) -> Manager {
 
 fn policy(suite: AlgorithmSuite) -> &'static str {
     if suite.commits() { "require-encrypt-require-decrypt" } else { "forbid-encrypt-allow-decrypt" }
+}
+
+/// Whether the final frame is as long as the others.
+fn ends_in_a_full_frame(case: &Case) -> bool {
+    case.plaintext_length > 0 && case.plaintext_length % case.frame_length as usize == 0
 }
 
 fn file_name(case: &Case) -> String {
