@@ -184,7 +184,11 @@ public final class Driver {
     }
     return providers.CreateRequiredEncryptionContextCMM(
         CreateRequiredEncryptionContextCMMInput.builder()
-            .keyring(keyring(said))
+            .underlyingCMM(
+                providers.CreateDefaultCryptographicMaterialsManager(
+                    CreateDefaultCryptographicMaterialsManagerInput.builder()
+                        .keyring(keyring(said))
+                        .build()))
             .requiredEncryptionContextKeys(required)
             .build());
   }
