@@ -1,4 +1,4 @@
-//! The program `esdk-vectors`, run as its users run it.
+//! The programs, run as their users run them.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,4 +11,5 @@ mod collections;
 mod fixtures;
 mod kms;
 mod manifests;
+mod programs;
 mod round_trip;

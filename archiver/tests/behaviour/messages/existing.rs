@@ -13,7 +13,7 @@ fn a_file_that_exists_is_replaced_only_when_that_is_wanted() {
     tool.write("plain", "new");
     tool.write("sealed", "old");
     let encrypt = |more: &[&str]| {
-        tool.with_key("encrypt", &[&["-i", "plain", "-o", "sealed"], more].concat())
+        tool.with_key("encrypt", &[&["-i", "plain", "-o", "sealed"][..], more].concat())
     };
     encrypt(&[]).expect_saying(23, "sealed exists already");
     assert_eq!(tool.read("sealed"), b"old");
@@ -45,7 +45,7 @@ fn of_several_files_those_that_exist_are_named_and_the_others_done() {
         tool.write(name, name);
     }
     let encrypt = |more: &[&str]| {
-        tool.with_key("encrypt", &[&["-i", "in", "-o", "out", "-r"], more].concat())
+        tool.with_key("encrypt", &[&["-i", "in", "-o", "out", "-r"][..], more].concat())
     };
     let ran = encrypt(&[]).expect_saying(3, "out/a.encrypted exists already");
     assert!(ran.stderr.contains("1 of 2 files"), "{}", ran.stderr);

@@ -84,8 +84,8 @@ fn limits_hold_at_max_and_not_beyond() {
         tool.pipe("decrypt", &[limit, beyond], &sealed).expect_saying(22, limit);
     }
     let limit = "--max-encrypted-data-keys";
-    tool.pipe("encrypt", &[&[limit, "2"], &two[..]].concat(), b"x").expect(0);
-    tool.pipe("encrypt", &[&[limit, "1"], &two[..]].concat(), b"x").expect_saying(22, limit);
+    tool.pipe("encrypt", &[&[limit, "2"][..], &two].concat(), b"x").expect(0);
+    tool.pipe("encrypt", &[&[limit, "1"][..], &two].concat(), b"x").expect_saying(22, limit);
 }
 
 #[test]
@@ -93,11 +93,11 @@ fn a_demanded_context_is_a_condition() {
     let tool = Tool::new();
     let sealed = tool.pipe("encrypt", &["-c", "a=1", "b=2"], b"text").expect(0).stdout;
     for fine in [&["a"][..], &["a=1", "b"], &["b=2", "a=1"]] {
-        let arguments = [&["-c"], fine].concat();
+        let arguments = [&["-c"][..], fine].concat();
         assert_eq!(tool.pipe("decrypt", &arguments, &sealed).expect(0).stdout, b"text");
     }
     for bad in [&["a=2"][..], &["c"], &["a=1", "c=3"]] {
-        let arguments = [&["-c"], bad].concat();
+        let arguments = [&["-c"][..], bad].concat();
         let ran = tool.pipe("decrypt", &arguments, &sealed).expect_saying(22, bad[bad.len() - 1]);
         assert_eq!(ran.stdout, b"");
     }

@@ -17,7 +17,7 @@ fn any_of_several_raw_keys_opens_a_message_and_no_other() {
     let short = ["-w", "provider=raw-aes", "namespace=lab", "key=two", "file=short.key"];
     let sealed = tool.pipe("encrypt", &short, b"text").expect(0).stdout;
     let only =
-        |key: &[&str]| tool.feed(&[&["decrypt", "-i", "-", "-o", "-"], key].concat(), &sealed);
+        |key: &[&str]| tool.feed(&[&["decrypt", "-i", "-", "-o", "-"][..], key].concat(), &sealed);
     assert_eq!(only(&short).expect(0).stdout, b"text");
     assert_eq!(tool.pipe("decrypt", &[], &sealed).expect(0).stdout, b"text");
     let other = ["-w", "provider=raw-aes", "namespace=lab", "key=three", "file=short.key"];

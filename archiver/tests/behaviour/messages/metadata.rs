@@ -57,7 +57,7 @@ fn a_message_that_lacks_the_demanded_context_has_its_line_too() {
     tool.write("plain", "text");
     tool.with_key("encrypt", &["-i", "plain", "-o", "sealed", "-c", "a=1"]).expect(0);
     let demand = ["-c", "b", "a=2", "--metadata-output", "log"];
-    let decrypt = [&["-i", "sealed", "-o", "opened"], &demand[..]].concat();
+    let decrypt = [&["-i", "sealed", "-o", "opened"][..], &demand].concat();
     tool.with_key("decrypt", &decrypt).expect(22);
     let lines = tool.json_lines("log");
     let line = &lines[0];

@@ -74,7 +74,7 @@ fn each_opens_what_the_other_wrote_and_says_the_same_about_it() {
     let both = require!(Both::start());
     let allow = ["--commitment-policy", "require-encrypt-allow-decrypt"];
     for (number, kind) in KINDS.into_iter().enumerate() {
-        for (by, other) in [(By::Us, "us"), (By::Them, "them")].map(|(by, name)| (by, name)) {
+        for (by, other) in [(By::Us, "us"), (By::Them, "them")] {
             let sealed = format!("{number}-{other}.sealed");
             let written = both.run(by, "encrypt", ["plain", &sealed], kind);
             let [ours, theirs] = [By::Us, By::Them].map(|reader| {

@@ -87,7 +87,7 @@ fn arguments_come_from_files_too() {
     tool.write("plain", "text");
     tool.run(&["encrypt", "-i", "plain", "-o", "sealed", "@all.conf"]).expect(0);
     let demand = ["-c", "who=the lab", "$NOTHING_SET"];
-    tool.with_key("decrypt", &[&["-i", "sealed", "-o", "opened"], &demand[..]].concat()).expect(0);
+    tool.with_key("decrypt", &[&["-i", "sealed", "-o", "opened"][..], &demand].concat()).expect(0);
     tool.run(&["encrypt", "@none.conf"]).expect_saying(2, "none.conf");
     // Other commands take such names as they are.
     tool.run(&["archive", "@key.conf"]).expect_saying(10, "location");

@@ -70,12 +70,12 @@ impl Tool {
 
     /// Runs `mode` with the folder's key and `arguments`.
     pub(super) fn with_key(&self, mode: &str, arguments: &[&str]) -> Ran {
-        self.run(&[&[mode], KEY, arguments].concat())
+        self.run(&[&[mode][..], KEY, arguments].concat())
     }
 
     /// As [`with_key`](Self::with_key), from a pipe to a pipe.
     pub(super) fn pipe(&self, mode: &str, arguments: &[&str], input: &[u8]) -> Ran {
-        let arguments = [&[mode, "-i", "-", "-o", "-"], KEY, arguments].concat();
+        let arguments = [&[mode, "-i", "-", "-o", "-"][..], KEY, arguments].concat();
         self.feed(&arguments, input)
     }
 

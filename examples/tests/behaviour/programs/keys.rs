@@ -2,7 +2,7 @@
 
 use strongroom_peers::{KmsServer, require};
 
-use crate::tool::{plaintext, run, written};
+use super::tool::{plaintext, run, written};
 
 const RECOVER_OFFLINE: &str = env!("CARGO_BIN_EXE_recover_offline");
 const SHARE_BETWEEN_KEYS: &str = env!("CARGO_BIN_EXE_share_between_keys");

@@ -1,6 +1,6 @@
 //! `encrypt_stream`, `encrypt_to_bucket` and `serve_range`, which read what the others write.
 
-use crate::tool::{plaintext, run, written};
+use super::tool::{plaintext, run, written};
 
 const ENCRYPT_STREAM: &str = env!("CARGO_BIN_EXE_encrypt_stream");
 const ENCRYPT_TO_BUCKET: &str = env!("CARGO_BIN_EXE_encrypt_to_bucket");

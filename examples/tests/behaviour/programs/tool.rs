@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Runs `program` in `folder` with `input` on its standard input.
-pub(crate) fn run(
+pub(super) fn run(
     program: &str,
     folder: &Path,
     environment: &[(&str, String)],
@@ -31,7 +31,7 @@ pub(crate) fn run(
 }
 
 /// Runs a program that must succeed, and returns what it wrote.
-pub(crate) fn written(
+pub(super) fn written(
     program: &str,
     folder: &Path,
     environment: &[(&str, String)],
@@ -45,6 +45,6 @@ pub(crate) fn written(
 }
 
 /// Bytes that differ from frame to frame.
-pub(crate) fn plaintext(length: usize) -> Vec<u8> {
+pub(super) fn plaintext(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at / 251 + at) as u8).collect()
 }
