@@ -257,6 +257,8 @@ fn of_message(failure: &MessageFailure) -> &'static Code {
         | MessageFailure::WrappingKeys(_)
         | MessageFailure::Context(_)
         | MessageFailure::ContextUnusable(_)
+        | MessageFailure::Caching(_)
+        | MessageFailure::CachingUnusable(_)
         | MessageFailure::Keyring(_) => &BAD_USE,
         MessageFailure::Paths(PathRule::NoInput(_) | PathRule::NoFolder(_)) => &FILES,
         MessageFailure::Paths(_) => &BAD_USE,

@@ -81,6 +81,10 @@ pub(super) struct Common {
     #[arg(long, value_name = "COUNT")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) max_encrypted_data_keys: Option<u16>,
+    /// Use data keys for more than one message: capacity=COUNT max_age=SECONDS
+    /// [max_messages_encrypted=COUNT] [max_bytes_encrypted=BYTES].
+    #[arg(long, value_name = "NAME=VALUE", num_args = 1..)]
+    pub(super) caching: Vec<String>,
     /// Hold back what goes to a pipe until the whole message has been processed.
     #[arg(long, short)]
     pub(super) buffer: bool,

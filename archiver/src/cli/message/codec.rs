@@ -40,6 +40,9 @@ pub(super) struct Codec {
     pub(super) mode: Mode,
     pub(super) operation: Operation,
     pub(super) manager: Arc<dyn MaterialsManager>,
+    /// Whether the manager uses data keys for more than one message: then it must be told how long
+    /// each one may get.
+    pub(super) caches: bool,
     /// Threads for long files.
     pub(super) pool: Pool,
     /// Hold back what goes to a pipe until the end.
@@ -115,7 +118,9 @@ impl One<'_> {
     ) -> Result<Done, Undone> {
         let (source, pool) = self.source()?;
         let manager = &self.codec.manager;
-        let materials = Handle::current().block_on(manager.encryption_materials(request));
+        let request =
+            EncryptionRequest { plaintext_length_max: self.length_max(), ..request.clone() };
+        let materials = Handle::current().block_on(manager.encryption_materials(&request));
         let materials = materials.map_err(|error| self.refused(error))?;
         let destination = self.destination(manner)?;
         let mut writer = Sealer::new(destination, materials, options, pool)
@@ -182,6 +187,13 @@ impl One<'_> {
                 (Box::new(decoder), pool)
             }
         })
+    }
+
+    /// How long the plaintext may get, where somebody needs to know and a file tells.
+    fn length_max(&self) -> Option<u64> {
+        let stat = std::fs::metadata(&self.job.input).ok().filter(|stat| stat.is_file());
+        let told = self.codec.caches && !same_as_standard(&self.job.input);
+        stat.filter(|_| told).map(|stat| stat.len())
     }
 
     fn destination(&self, manner: Manner) -> Result<Destination, Failure> {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::argument_file::ArgumentFileError;
+use super::caching::CachingError;
 use super::context::Missing;
 use super::mode::Mode;
 use super::pairs::NotAPair;
@@ -27,6 +28,12 @@ pub(crate) enum MessageFailure {
     /// An encryption context that no message can have.
     #[error("--encryption-context: {0}")]
     ContextUnusable(strongroom_sdk::Error),
+    /// Caching options that cannot be understood.
+    #[error(transparent)]
+    Caching(#[from] CachingError),
+    /// A cache that cannot be made.
+    #[error("--caching: {0}")]
+    CachingUnusable(strongroom_sdk::Error),
     /// Inputs and outputs that do not fit together.
     #[error(transparent)]
     Paths(#[from] PathRule),

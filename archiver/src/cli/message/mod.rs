@@ -6,6 +6,7 @@
 //! | [`argument_file`] | `@FILE` among the arguments |
 //! | [`arguments`], `pairs`, `suite_name` | the options |
 //! | [`wrapping_keys`], `keyrings` | which keys, and the keyring of them |
+//! | `caching` | data keys for more than one message |
 //! | `context` | encryption contexts to write and to demand |
 //! | [`paths`] | which input goes to which output |
 //! | `codec` | one message |
@@ -17,6 +18,7 @@
 
 pub(super) mod argument_file;
 pub(super) mod arguments;
+mod caching;
 mod codec;
 mod context;
 mod destination;
@@ -41,13 +43,14 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 use strongroom::Cause;
 use strongroom::control::Control;
-use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::materials::EncryptionRequest;
 use strongroom_sdk::message::limits::Limits;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions, SignedMessages};
 use tokio::sync::mpsc;
 
 use self::arguments::{Common, Decrypt, Encrypt, Metadata};
+use self::caching::Caching;
 use self::codec::{Codec, Done, Operation, Undone};
 use self::existing::{Step, decide};
 use self::failure::MessageFailure;
@@ -117,11 +120,18 @@ async fn run(
     let plan = Plan::new(&common, mode).map_err(MessageFailure::Paths)?;
     check_metadata(&common.metadata, &plan)?;
     let groups = common.wrapping_keys.parse(mode).map_err(MessageFailure::WrappingKeys)?;
+    let caching = Caching::parse(&common.caching).map_err(MessageFailure::Caching)?;
     let keyring = keyrings::keyring(&groups, mode, common.kms_endpoint.as_deref()).await?;
+    let mut manager: Arc<dyn MaterialsManager> = Arc::new(DefaultCmm::new(keyring));
+    if let Some(caching) = &caching {
+        let over = caching.over(manager).map_err(MessageFailure::CachingUnusable)?;
+        manager = Arc::new(over);
+    }
     let codec = Arc::new(Codec {
         mode,
         operation,
-        manager: Arc::new(DefaultCmm::new(keyring)),
+        manager,
+        caches: caching.is_some(),
         // Several files go to as many cores; one file is shared among them.
         pool: match plan.is_many() {
             true => None,

@@ -67,3 +67,30 @@ fn a_message_that_lacks_the_demanded_context_has_its_line_too() {
     assert_eq!(line["missing_encryption_context_pairs"], serde_json::json!([["a", "2"]]));
     assert!(!tool.at("opened").exists());
 }
+
+#[test]
+fn with_caching_messages_share_a_data_key_within_the_limits() {
+    let tool = Tool::new();
+    for number in 0..5 {
+        tool.write(&format!("in/{number}"), "text");
+    }
+    std::fs::create_dir(tool.at("out")).unwrap();
+    let all = ["-i", "in", "-o", "out", "-r", "--overwrite", "--metadata-output", "log"];
+    let caching = ["--caching", "capacity=10", "max_age=600"];
+    for (more, keys) in [
+        (&[][..], 5),
+        (&caching, 1),
+        (&[&caching[..], &["max_messages_encrypted=2"]].concat(), 3),
+        (&[&caching[..], &["max_bytes_encrypted=8"]].concat(), 3),
+    ] {
+        let arguments = [&all[..], &["--overwrite-metadata"], more].concat();
+        tool.with_key("encrypt", &arguments).expect(0);
+        let wrapped = tool
+            .json_lines("log")
+            .into_iter()
+            .map(|line| line["header"]["encrypted_data_keys"][0]["encrypted_data_key"].to_string());
+        assert_eq!(wrapped.collect::<std::collections::BTreeSet<_>>().len(), keys, "{more:?}");
+    }
+    let options = ["-i", "in/0", "-o", "x", "--caching", "capacity=1"];
+    tool.with_key("encrypt", &options).expect_saying(2, "max_age");
+}
