@@ -17,7 +17,8 @@ use rcgen::{
 use strongroom_hsm::clock::{Clock, SystemClock};
 use strongroom_hsm::server::{Listen, serve};
 use strongroom_hsm::{
-    Client, Config, Device, Factory, Fleet, Password, Plaintext, Port, Provider, Role, TrustAnchor,
+    Client, Config, Device, Factory, Fleet, KeyKind, Password, Plaintext, Port, Provider, Role,
+    TrustAnchor,
 };
 
 /// Authenticated data as long as a usual encryption context.
@@ -34,7 +35,7 @@ fn main() -> Result<(), Failure> {
     let factory = Factory::open(&dir.path().join("factory"), &SystemClock)?;
 
     let fleet = Fleet::power_on(&factory, &dir.path().join("fleet"), Config::default())?;
-    let token = fleet.generate_key()?;
+    let token = fleet.generate_key(KeyKind::Aes256)?;
     let data_key = Plaintext::new(&[1; 32])?;
     let rate = measure(span, || fleet.seal(&token, AAD, &data_key).map(drop))?;
     report("fleet: seal 32 bytes under a token, one thread", rate)?;

@@ -138,6 +138,18 @@ wire_enum! {
         /// Cluster certificates can be made only before the device is initialised.
         #[error("HSM Error: no certificate signing request has been made")]
         NoRequest = 30,
+        /// The key's kind does not do this.
+        #[error("HSM Error: key type is inconsistent with the mechanism")]
+        KeyKindMismatch = 31,
+        /// Bytes that are not a key of the kind that is wanted.
+        #[error("HSM Error: template or encoding of the key is not valid")]
+        InvalidKey = 32,
+        /// A digest or message representative does not have the length that the mechanism takes.
+        #[error("HSM Error: data length is out of range")]
+        DataLengthOutOfRange = 33,
+        /// A signature or tag is not the key's over that input.
+        #[error("HSM Error: signature is not valid")]
+        SignatureInvalid = 34,
     }
 }
 

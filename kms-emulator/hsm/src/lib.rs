@@ -4,7 +4,8 @@
 //! clear, sealed state that survives a power failure, an audit log, and a tamper response. It is a
 //! state machine without network: a [`Transport`] carries [`Command`]s to it, in the same process
 //! or over TLS to a [`server`]; a [`Client`] makes calls of them. [`Fleet`] is the same module used
-//! the other way round: its keys leave as wrapped tokens, so that any number of them is possible.
+//! the other way round: its keys, of every kind, leave as wrapped tokens, so that any number of them is
+//! possible.
 //!
 //! # Where to look
 //!
@@ -14,6 +15,7 @@
 //! | `state`, `store` | what is remembered, and how it is sealed and written durably |
 //! | `factory` | manufacture: roots, hardware certificates, backup keys |
 //! | `certificates` | signing requests, certificate chains, the check of a customer's certificate |
+//! | `mechanism` | keys of every kind: AES, HMAC, RSA, elliptic curves, ML-DSA |
 //! | `crypto`, `selftest`, `secret` | primitives, known answers, memory that is zeroised |
 //! | `codec`, `wire`, `provision` | the encoding, the client's protocol, the provider's protocol |
 //! | `transport`, `verifier`, `server`, `control`, `client` | the network around it |
@@ -47,6 +49,7 @@ mod factory;
 mod frame;
 mod key;
 pub mod limits;
+mod mechanism;
 pub mod provision;
 mod secret;
 mod selftest;
@@ -62,10 +65,13 @@ pub use certificates::{CertificateFault, TrustAnchor};
 pub use client::Client;
 pub use codec::{Blob, List, Malformed, Text};
 pub use control::Provider;
-pub use device::{Config, Device, Fleet, KeyToken, Port, SessionId};
+pub use device::{Config, DataKeyPair, Device, Fleet, KeyToken, Port, SessionId};
 pub use error::{HsmError, Refusal};
 pub use factory::Factory;
 pub use key::{Attribute, AttributeValue, KeyHandle, KeyInfo, KeyUsage, Label, Possession};
+pub use mechanism::{
+    Curve, HashFunction, KeyKind, MlDsaParameters, RsaSize, SignatureScheme, SignedInput,
+};
 pub use secret::{Password, Plaintext};
 pub use state::Pem;
 pub use transport::Transport;

@@ -75,6 +75,9 @@ pub const TEXT_BYTES_MAX: usize = 256;
 /// Most members of a cluster (CloudHSM quota: 28 HSMs).
 pub const CLUSTER_MEMBERS_MAX: usize = 28;
 
+/// Longest token of a fleet key, in bytes: an RSA-4096 pair in PKCS #8 takes 2.4 KB.
+pub const TOKEN_BYTES_MAX: usize = 4_096;
+
 /// Most unwrapped working keys that a fleet device keeps; beyond, the older half is zeroised.
 pub const WORKING_KEYS_MAX: usize = 8_192;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
-use strongroom_hsm::{Config, Factory, Fleet, HsmError, KeyToken, Plaintext, Refusal};
+use strongroom_hsm::{Config, Factory, Fleet, HsmError, KeyKind, KeyToken, Plaintext, Refusal};
 use zeroize::Zeroizing;
 
 use super::{KeyStore, KeyStoreError};
@@ -33,7 +33,7 @@ impl FleetKeyStore {
 #[async_trait]
 impl KeyStore for FleetKeyStore {
     async fn create(&self, _key: &KeyArn) -> Result<Material, KeyStoreError> {
-        let token = self.fleet.generate_key().map_err(refused)?;
+        let token = self.fleet.generate_key(KeyKind::Aes256).map_err(refused)?;
         let mut id = [0; 32];
         for (to, from) in
             id.iter_mut().zip(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())

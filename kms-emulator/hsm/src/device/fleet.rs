@@ -3,52 +3,19 @@
 //! A key store that has more keys than an HSM has room for keeps the tokens in its database and
 //! hands one in with every command. Unwrapped keys are kept inside for a while, bounded.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use super::cipher::draw;
+use super::token::KeyToken;
+use super::working::WorkingKeys;
 use super::{Config, Device};
-use crate::crypto::{self, SEAL_OVERHEAD_BYTES};
+use crate::crypto;
 use crate::error::{HsmError, Refusal};
 use crate::factory::Factory;
-use crate::limits::{AAD_BYTES_MAX, MESSAGE_BYTES_MAX, WORKING_KEYS_MAX};
-use crate::secret::{KEY_BYTES, KeyBytes, Plaintext};
-
-/// First byte of a token: its format.
-const TOKEN_VERSION: u8 = 1;
-/// Bytes of a token.
-const TOKEN_BYTES: usize = 1 + KEY_BYTES + SEAL_OVERHEAD_BYTES;
-/// Authenticated with every token.
-const TOKEN_FORMAT: &[u8] = b"strongroom exported key token v1";
-/// Parts of the working-key memory that lock independently.
-const SHARDS: usize = 16;
-
-/// A key of a fleet, encrypted under its domain key: safe to store, useless elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct KeyToken([u8; TOKEN_BYTES]);
-
-impl KeyToken {
-    /// Reads a token that [`KeyToken::as_bytes`] gave; it is authenticated when it is used.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotAuthentic`] when it cannot be one.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
-        let token: [u8; TOKEN_BYTES] = bytes.try_into().map_err(|_| Refusal::NotAuthentic)?;
-        match token.first() {
-            Some(&TOKEN_VERSION) => Ok(Self(token)),
-            _ => Err(Refusal::NotAuthentic),
-        }
-    }
-
-    /// The token as it may be stored: 77 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
+use crate::limits::{AAD_BYTES_MAX, MESSAGE_BYTES_MAX, PLAINTEXT_BYTES_MAX};
+use crate::mechanism::{self, HashFunction, KeyKind, SignatureScheme, SignedInput, WorkingKey};
+use crate::secret::{KeyBytes, Plaintext};
 
 /// An in-process device whose keys are tokens: the default key store's hardware.
 ///
@@ -77,18 +44,14 @@ impl Fleet {
         Ok(Self { device, working: WorkingKeys::default() })
     }
 
-    /// Makes an AES-256 key and returns it wrapped.
+    /// Makes a key and returns it wrapped. RSA keys take from tenths of a second to seconds.
     ///
     /// # Errors
     ///
     /// [`Refusal::Tampered`], [`Refusal::ModuleFailed`].
-    pub fn generate_key(&self) -> Result<KeyToken, Refusal> {
-        let key = crypto::generate_key()?;
-        let mut token = Vec::with_capacity(TOKEN_BYTES);
-        token.push(TOKEN_VERSION);
-        token.extend(crypto::seal(&*self.domain_key()?, TOKEN_FORMAT, key.expose())?);
-        let token: [u8; TOKEN_BYTES] = token.try_into().map_err(|_| Refusal::ModuleFailed)?;
-        Ok(KeyToken(token))
+    pub fn generate_key(&self, kind: KeyKind) -> Result<KeyToken, Refusal> {
+        let domain_key = self.domain_key()?;
+        KeyToken::wrap(&domain_key, kind, &mechanism::generate(kind)?)
     }
 
     /// Encrypts under a key derived from the token's key for this message alone.
@@ -106,7 +69,7 @@ impl Fleet {
         plaintext: &Plaintext,
     ) -> Result<Vec<u8>, Refusal> {
         check_length(aad, AAD_BYTES_MAX)?;
-        crypto::seal(&*self.unwrap(token)?, aad, plaintext.expose())
+        crypto::seal(self.unwrap(token)?.aes()?, aad, plaintext.expose())
     }
 
     /// Decrypts what [`Fleet::seal`] or [`Fleet::generate_data_key`] returned.
@@ -118,7 +81,7 @@ impl Fleet {
     pub fn open(&self, token: &KeyToken, aad: &[u8], message: &[u8]) -> Result<Plaintext, Refusal> {
         check_length(aad, AAD_BYTES_MAX)?;
         check_length(message, MESSAGE_BYTES_MAX)?;
-        crypto::open(&*self.unwrap(token)?, aad, message)
+        crypto::open(self.unwrap(token)?.aes()?, aad, message)
     }
 
     /// Draws `bytes` random bytes; returns them, and sealed as [`Fleet::seal`] does.
@@ -135,6 +98,135 @@ impl Fleet {
         let plaintext = draw(bytes)?;
         let message = self.seal(token, aad, &plaintext)?;
         Ok((plaintext, message))
+    }
+
+    /// Makes a pair for its caller, who gets the private half in PKCS #8 DER, sealed as
+    /// [`Fleet::seal`] does, and the public half as a DER `SubjectPublicKeyInfo`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::KeyKindMismatch`] for a kind that is no pair or is not given out; as [`Fleet::seal`].
+    pub fn generate_data_key_pair(
+        &self,
+        token: &KeyToken,
+        aad: &[u8],
+        kind: KeyKind,
+    ) -> Result<DataKeyPair, Refusal> {
+        let secret = mechanism::generate(kind)?;
+        let private_key = mechanism::private_key_info(kind, &secret)?;
+        Ok(DataKeyPair {
+            sealed_private_key: self.seal(token, aad, &private_key)?,
+            public_key: WorkingKey::load(kind, &secret)?.public_key()?,
+            private_key,
+        })
+    }
+
+    /// The public half of a pair: a DER `SubjectPublicKeyInfo` (RFC 5280, 4.1.2.7).
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::KeyKindMismatch`] for a symmetric key; [`Refusal::NotAuthentic`],
+    /// [`Refusal::Tampered`].
+    pub fn public_key(&self, token: &KeyToken) -> Result<Vec<u8>, Refusal> {
+        self.unwrap(token)?.public_key()
+    }
+
+    /// Signs a message of at most [`PLAINTEXT_BYTES_MAX`] bytes, a digest or a representative.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::KeyKindMismatch`] when the key has not that scheme or the scheme not that input;
+    /// [`Refusal::DataLengthOutOfRange`] for a digest or representative of another length;
+    /// [`Refusal::TooLong`], [`Refusal::NotAuthentic`], [`Refusal::Tampered`].
+    pub fn sign(
+        &self,
+        token: &KeyToken,
+        scheme: SignatureScheme,
+        input: SignedInput<'_>,
+    ) -> Result<Vec<u8>, Refusal> {
+        check_input(input)?;
+        self.unwrap(token)?.sign(scheme, input)
+    }
+
+    /// Verifies a signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::SignatureInvalid`] when it is not the key's over that input; else as
+    /// [`Fleet::sign`].
+    pub fn verify(
+        &self,
+        token: &KeyToken,
+        scheme: SignatureScheme,
+        input: SignedInput<'_>,
+        signature: &[u8],
+    ) -> Result<(), Refusal> {
+        check_input(input)?;
+        self.unwrap(token)?.verify(scheme, input, signature)
+    }
+
+    /// Makes the HMAC tag, as long as the digest, of at most [`PLAINTEXT_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::KeyKindMismatch`] for any other key; [`Refusal::TooLong`],
+    /// [`Refusal::NotAuthentic`], [`Refusal::Tampered`].
+    pub fn mac(&self, token: &KeyToken, message: &[u8]) -> Result<Vec<u8>, Refusal> {
+        check_length(message, PLAINTEXT_BYTES_MAX)?;
+        self.unwrap(token)?.mac(message)
+    }
+
+    /// Verifies a whole HMAC tag in constant time.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::SignatureInvalid`] when it is not the key's over that message; else as
+    /// [`Fleet::mac`].
+    pub fn verify_mac(&self, token: &KeyToken, message: &[u8], tag: &[u8]) -> Result<(), Refusal> {
+        check_length(message, PLAINTEXT_BYTES_MAX)?;
+        self.unwrap(token)?.verify_mac(message, tag)
+    }
+
+    /// Encrypts with RSAES-OAEP, MGF1 over the same hash function and an empty label.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooLong`] when the modulus has no room for the plaintext;
+    /// [`Refusal::KeyKindMismatch`], [`Refusal::NotAuthentic`], [`Refusal::Tampered`].
+    pub fn encrypt_oaep(
+        &self,
+        token: &KeyToken,
+        hash: HashFunction,
+        plaintext: &Plaintext,
+    ) -> Result<Vec<u8>, Refusal> {
+        self.unwrap(token)?.encrypt_oaep(hash, plaintext.expose())
+    }
+
+    /// Decrypts what was encrypted with RSAES-OAEP under the public half, here or elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotAuthentic`] for what was not; [`Refusal::KeyKindMismatch`],
+    /// [`Refusal::TooLong`], [`Refusal::Tampered`].
+    pub fn decrypt_oaep(
+        &self,
+        token: &KeyToken,
+        hash: HashFunction,
+        message: &[u8],
+    ) -> Result<Plaintext, Refusal> {
+        check_length(message, MESSAGE_BYTES_MAX)?;
+        self.unwrap(token)?.decrypt_oaep(hash, message)
+    }
+
+    /// Derives the raw ECDH secret (the x-coordinate) with a peer's DER `SubjectPublicKeyInfo`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::InvalidKey`] when the peer's key is malformed, not on the curve or of another one;
+    /// [`Refusal::KeyKindMismatch`], [`Refusal::NotAuthentic`], [`Refusal::Tampered`].
+    pub fn agree(&self, token: &KeyToken, peer: &[u8]) -> Result<Plaintext, Refusal> {
+        check_length(peer, MESSAGE_BYTES_MAX)?;
+        self.unwrap(token)?.agree(peer)
     }
 
     /// Draws random bytes.
@@ -162,107 +254,31 @@ impl Fleet {
         self.device.state()?.contents.domain_key.clone().ok_or(Refusal::NotInitialized)
     }
 
-    fn unwrap(&self, token: &KeyToken) -> Result<Arc<KeyBytes>, Refusal> {
+    fn unwrap(&self, token: &KeyToken) -> Result<Arc<WorkingKey>, Refusal> {
         let domain_key = self.domain_key()?;
         if let Some(key) = self.working.get(token) {
             return Ok(key);
         }
-        let (_, sealed) = token.0.split_first().ok_or(Refusal::NotAuthentic)?;
-        let opened = crypto::open(&domain_key, TOKEN_FORMAT, sealed)?;
-        let key = KeyBytes::filled(|bytes| {
-            let source: &[u8; KEY_BYTES] =
-                opened.expose().try_into().map_err(|_| Refusal::NotAuthentic)?;
-            bytes.copy_from_slice(source);
-            Ok::<_, Refusal>(())
-        })?;
-        Ok(self.working.insert(token, key))
+        Ok(self.working.insert(token, token.unwrap(&domain_key)?))
     }
+}
+
+/// A pair made for its caller.
+pub struct DataKeyPair {
+    /// The private half, in PKCS #8 DER.
+    pub private_key: Plaintext,
+    /// The same, sealed.
+    pub sealed_private_key: Vec<u8>,
+    /// The public half, a DER `SubjectPublicKeyInfo`.
+    pub public_key: Vec<u8>,
+}
+
+fn check_input(input: SignedInput<'_>) -> Result<(), Refusal> {
+    let (SignedInput::Message(bytes) | SignedInput::Digest(bytes) | SignedInput::ExternalMu(bytes)) =
+        input;
+    check_length(bytes, PLAINTEXT_BYTES_MAX)
 }
 
 fn check_length(bytes: &[u8], max: usize) -> Result<(), Refusal> {
     if bytes.len() <= max { Ok(()) } else { Err(Refusal::TooLong) }
-}
-
-/// Unwrapped keys by token, in two generations per shard: when the young one is full it becomes the
-/// old one, and the old one is zeroised. Tokens in it have been authenticated.
-#[derive(Default)]
-struct WorkingKeys {
-    hasher: RandomState,
-    shards: [RwLock<Generations>; SHARDS],
-}
-
-#[derive(Default)]
-struct Generations {
-    young: HashMap<KeyToken, Arc<KeyBytes>>,
-    old: HashMap<KeyToken, Arc<KeyBytes>>,
-}
-
-impl WorkingKeys {
-    /// Keys of one generation of one shard.
-    const GENERATION_MAX: usize = WORKING_KEYS_MAX / SHARDS / 2;
-
-    fn get(&self, token: &KeyToken) -> Option<Arc<KeyBytes>> {
-        let shard = self.shard(token)?;
-        let generations = shard.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = generations.young.get(token) {
-            return Some(Arc::clone(key));
-        }
-        let key = Arc::clone(generations.old.get(token)?);
-        drop(generations);
-        shard.write().unwrap_or_else(PoisonError::into_inner).keep(token, &key);
-        Some(key)
-    }
-
-    fn insert(&self, token: &KeyToken, key: KeyBytes) -> Arc<KeyBytes> {
-        let key = Arc::new(key);
-        if let Some(shard) = self.shard(token) {
-            shard.write().unwrap_or_else(PoisonError::into_inner).keep(token, &key);
-        }
-        key
-    }
-
-    fn clear(&self) {
-        for shard in &self.shards {
-            *shard.write().unwrap_or_else(PoisonError::into_inner) = Generations::default();
-        }
-    }
-
-    fn shard(&self, token: &KeyToken) -> Option<&RwLock<Generations>> {
-        let hash = usize::try_from(self.hasher.hash_one(token) & 0xff).ok()?;
-        self.shards.get(hash % SHARDS)
-    }
-}
-
-impl Generations {
-    fn keep(&mut self, token: &KeyToken, key: &Arc<KeyBytes>) {
-        if self.young.len() >= WorkingKeys::GENERATION_MAX {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(token.clone(), Arc::clone(key));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn working_keys_are_bounded() {
-        let working = WorkingKeys::default();
-        for number in 0..(WORKING_KEYS_MAX as u32 * 2) {
-            let mut token = [0; TOKEN_BYTES];
-            token[1..5].copy_from_slice(&number.to_be_bytes());
-            working.insert(&KeyToken(token), crypto::generate_key().unwrap());
-        }
-        let kept: usize = working
-            .shards
-            .iter()
-            .map(|shard| {
-                let generations = shard.read().unwrap();
-                generations.young.len() + generations.old.len()
-            })
-            .sum();
-        assert!(kept <= WORKING_KEYS_MAX, "{kept} keys kept");
-        assert!(kept > WORKING_KEYS_MAX / 4, "{kept} keys kept");
-    }
 }

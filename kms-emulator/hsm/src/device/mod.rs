@@ -10,7 +10,9 @@ mod provider;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod token;
 mod users;
+mod working;
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -18,9 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-pub use self::fleet::{Fleet, KeyToken};
+pub use self::fleet::{DataKeyPair, Fleet};
 use self::sessions::Sessions;
 pub use self::sessions::{Port, SessionId};
+pub use self::token::KeyToken;
 use crate::audit::{AuditLog, Event, Opcode, Subject};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{HsmError, Refusal};

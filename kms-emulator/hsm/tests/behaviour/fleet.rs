@@ -1,6 +1,10 @@
 //! Keys as tokens.
 
-use strongroom_hsm::{Fleet, KeyToken, Plaintext, Refusal};
+use strongroom_hsm::limits::PLAINTEXT_BYTES_MAX;
+use strongroom_hsm::{
+    Curve, Fleet, HashFunction, KeyKind, KeyToken, MlDsaParameters, Plaintext, Refusal, RsaSize,
+    SignatureScheme, SignedInput,
+};
 use tempfile::TempDir;
 
 use crate::support::{config, factory};
@@ -13,7 +17,7 @@ fn fleet(dir: &TempDir) -> Fleet {
 fn a_token_works_after_a_power_failure() {
     let dir = tempfile::tempdir().unwrap();
     let before = fleet(&dir);
-    let token = before.generate_key().unwrap();
+    let token = before.generate_key(KeyKind::Aes256).unwrap();
     let (clear, sealed) = before.generate_data_key(&token, b"aad", 32).unwrap();
     drop(before);
     let after = fleet(&dir);
@@ -25,7 +29,7 @@ fn a_token_works_after_a_power_failure() {
 fn a_token_is_useless_elsewhere_and_cannot_be_altered() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (one, other) = (fleet(&one), fleet(&other));
-    let token = one.generate_key().unwrap();
+    let token = one.generate_key(KeyKind::Aes256).unwrap();
     let text = Plaintext::new(b"text").unwrap();
     assert_eq!(other.seal(&token, b"", &text), Err(Refusal::NotAuthentic));
     for position in 1..token.as_bytes().len() {
@@ -41,7 +45,10 @@ fn a_token_is_useless_elsewhere_and_cannot_be_altered() {
 fn messages_belong_to_token_and_data() {
     let dir = tempfile::tempdir().unwrap();
     let fleet = fleet(&dir);
-    let (one, other) = (fleet.generate_key().unwrap(), fleet.generate_key().unwrap());
+    let (one, other) = (
+        fleet.generate_key(KeyKind::Aes256).unwrap(),
+        fleet.generate_key(KeyKind::Aes256).unwrap(),
+    );
     let sealed = fleet.seal(&one, b"aad", &Plaintext::new(b"text").unwrap()).unwrap();
     assert_eq!(fleet.open(&one, b"aad", &sealed).ok().unwrap().expose(), b"text");
     assert_eq!(fleet.open(&other, b"aad", &sealed).err(), Some(Refusal::NotAuthentic));
@@ -52,11 +59,11 @@ fn messages_belong_to_token_and_data() {
 fn a_tampered_fleet_opens_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let fleet = fleet(&dir);
-    let token = fleet.generate_key().unwrap();
+    let token = fleet.generate_key(KeyKind::Aes256).unwrap();
     let sealed = fleet.seal(&token, b"", &Plaintext::new(b"text").unwrap()).unwrap();
     fleet.tamper().unwrap();
     assert_eq!(fleet.open(&token, b"", &sealed).err(), Some(Refusal::Tampered));
-    assert_eq!(fleet.generate_key(), Err(Refusal::Tampered));
+    assert_eq!(fleet.generate_key(KeyKind::Aes256), Err(Refusal::Tampered));
     assert_eq!(fleet.random(8).err(), Some(Refusal::Tampered));
 }
 
@@ -67,7 +74,7 @@ fn many_keys_are_possible() {
     let text = Plaintext::new(b"text").unwrap();
     let made: Vec<_> = (0..5_000)
         .map(|_| {
-            let token = fleet.generate_key().unwrap();
+            let token = fleet.generate_key(KeyKind::Aes256).unwrap();
             let sealed = fleet.seal(&token, b"", &text).unwrap();
             (token, sealed)
         })
@@ -75,4 +82,119 @@ fn many_keys_are_possible() {
     for (token, sealed) in made {
         assert_eq!(fleet.open(&token, b"", &sealed).ok().unwrap().expose(), b"text");
     }
+}
+
+/// One kind of each mechanism; RSA at its smallest.
+const KINDS: [KeyKind; 8] = [
+    KeyKind::Aes256,
+    KeyKind::Hmac(HashFunction::Sha256),
+    KeyKind::RsaSigning(RsaSize::Bits2048),
+    KeyKind::RsaDecryption(RsaSize::Bits2048),
+    KeyKind::EcSigning(Curve::P256),
+    KeyKind::EcAgreement(Curve::P384),
+    KeyKind::Ed25519,
+    KeyKind::MlDsa(MlDsaParameters::MlDsa44),
+];
+
+const SCHEMES: [SignatureScheme; 5] = [
+    SignatureScheme::RsaPss(HashFunction::Sha256),
+    SignatureScheme::RsaPkcs1(HashFunction::Sha512),
+    SignatureScheme::Ecdsa(HashFunction::Sha256),
+    SignatureScheme::Ed25519,
+    SignatureScheme::MlDsa,
+];
+
+#[test]
+fn a_key_does_what_its_kind_does_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(&dir);
+    let message = SignedInput::Message(b"message");
+    let text = Plaintext::new(b"text").unwrap();
+    for kind in KINDS {
+        let token = fleet.generate_key(kind).unwrap();
+        assert_eq!(token.kind(), kind);
+        assert_eq!(fleet.public_key(&token).is_ok(), kind.is_pair(), "{kind:?}");
+        assert_eq!(fleet.seal(&token, b"", &text).is_ok(), kind == KeyKind::Aes256, "{kind:?}");
+        assert_eq!(fleet.mac(&token, b"m").is_ok(), matches!(kind, KeyKind::Hmac(_)), "{kind:?}");
+        let encrypts = matches!(kind, KeyKind::RsaDecryption(_));
+        let encrypted = fleet.encrypt_oaep(&token, HashFunction::Sha256, &text);
+        assert_eq!(encrypted.is_ok(), encrypts, "{kind:?}");
+        let signs = SCHEMES.into_iter().filter(|s| fleet.sign(&token, *s, message).is_ok()).count();
+        let wanted = match kind {
+            KeyKind::RsaSigning(_) => 2,
+            KeyKind::EcSigning(_) | KeyKind::Ed25519 | KeyKind::MlDsa(_) => 1,
+            _ => 0,
+        };
+        assert_eq!(signs, wanted, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_kind_of_a_token_is_authenticated() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(&dir);
+    let token = fleet.generate_key(KeyKind::EcSigning(Curve::P256)).unwrap();
+    for position in 1..token.as_bytes().len() {
+        let mut altered = token.as_bytes().to_vec();
+        altered[position] ^= 1;
+        // Some kinds have neighbours, others have none.
+        let Ok(altered) = KeyToken::from_bytes(&altered) else { continue };
+        assert_eq!(fleet.public_key(&altered), Err(Refusal::NotAuthentic), "byte {position}");
+    }
+    // A pair that signs is not taken for one that agrees, though both are P-256.
+    let mut other = token.as_bytes().to_vec();
+    other[1] = fleet.generate_key(KeyKind::EcAgreement(Curve::P256)).unwrap().as_bytes()[1];
+    let other = KeyToken::from_bytes(&other).unwrap();
+    assert_eq!(fleet.public_key(&other), Err(Refusal::NotAuthentic));
+}
+
+#[test]
+fn signatures_verify_over_what_was_signed_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(&dir);
+    let digest = [7; 64];
+    for (kind, scheme, input) in [
+        (
+            KeyKind::RsaSigning(RsaSize::Bits2048),
+            SignatureScheme::RsaPss(HashFunction::Sha512),
+            SignedInput::Digest(&digest),
+        ),
+        (KeyKind::Ed25519, SignatureScheme::Ed25519ph, SignedInput::Digest(&digest)),
+        (
+            KeyKind::MlDsa(MlDsaParameters::MlDsa65),
+            SignatureScheme::MlDsa,
+            SignedInput::ExternalMu(&digest),
+        ),
+    ] {
+        let token = fleet.generate_key(kind).unwrap();
+        let signature = fleet.sign(&token, scheme, input).unwrap();
+        assert_eq!(fleet.verify(&token, scheme, input, &signature), Ok(()), "{kind:?}");
+        for altered in [0, signature.len() / 2, signature.len() - 1] {
+            let mut signature = signature.clone();
+            signature[altered] ^= 1;
+            let refused = fleet.verify(&token, scheme, input, &signature);
+            assert_eq!(refused, Err(Refusal::SignatureInvalid), "{kind:?} byte {altered}");
+        }
+        let short = match input {
+            SignedInput::Digest(_) => SignedInput::Digest(&digest[1..]),
+            _ => SignedInput::ExternalMu(&digest[1..]),
+        };
+        let refused = fleet.sign(&token, scheme, short);
+        assert_eq!(refused, Err(Refusal::DataLengthOutOfRange), "{kind:?}");
+    }
+}
+
+#[test]
+fn messages_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(&dir);
+    let token = fleet.generate_key(KeyKind::Hmac(HashFunction::Sha384)).unwrap();
+    assert_eq!(fleet.mac(&token, &vec![0; PLAINTEXT_BYTES_MAX]).unwrap().len(), 48);
+    let beyond = fleet.mac(&token, &vec![0; PLAINTEXT_BYTES_MAX + 1]);
+    assert_eq!(beyond, Err(Refusal::TooLong));
+    let tag = fleet.mac(&token, b"message").unwrap();
+    assert_eq!(fleet.verify_mac(&token, b"message", &tag), Ok(()));
+    let refused = Err(Refusal::SignatureInvalid);
+    assert_eq!(fleet.verify_mac(&token, b"message", &tag[1..]), refused);
+    assert_eq!(fleet.verify_mac(&token, b"massage", &tag), refused);
 }
