@@ -4,6 +4,7 @@
 //! name never becomes a path or a query.
 
 mod cluster;
+mod grant;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 pub use cluster::{ClusterId, CustomKeyStoreId, HsmId, InterfaceId};
+pub(crate) use grant::GrantId;
 
 /// Longest name of a Region, in bytes (API model: `RegionType`).
 const REGION_BYTES_MAX: usize = 32;

@@ -5,6 +5,8 @@
 
 mod cluster;
 mod custom_key_store;
+mod grant;
+mod key_spec;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub(crate) use cluster::{Cluster, ClusterCertificates, ClusterClaim, ClusterStag
 pub(crate) use custom_key_store::{
     ConnectionError, ConnectionState, CustomKeyStore, KeyStorePassword, Passwords,
 };
+pub(crate) use grant::{Grant, GrantConstraints, GrantTerms};
+pub(crate) use key_spec::{KeySpec, KeyUsage};
 
 /// Where a key's material was made and lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +75,48 @@ impl Serialize for MaterialId {
 ///
 /// The reference is no secret: for the default key store it is the key wrapped under a key that never
 /// leaves the HSM, for a cluster it says which object to look for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Material {
     pub(crate) id: MaterialId,
     pub(crate) reference: Box<[u8]>,
+    /// The rotation by which it became the current one; none for a key's first.
+    pub(crate) rotated: Option<Rotated>,
+}
+
+/// A rotation that has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rotated {
+    pub(crate) at: Timestamp,
+    pub(crate) kind: RotationKind,
+}
+
+/// What caused a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RotationKind {
+    Automatic,
+    OnDemand,
+}
+
+impl RotationKind {
+    /// The name on the wire and in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "AUTOMATIC",
+            Self::OnDemand => "ON_DEMAND",
+        }
+    }
+
+    /// The inverse of `as_str`.
+    pub(crate) fn from_wire(name: &str) -> Option<Self> {
+        [Self::Automatic, Self::OnDemand].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// When a key is rotated by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RotationSchedule {
+    pub(crate) period_days: u32,
+    pub(crate) next: Timestamp,
 }
 
 /// A KMS key.
@@ -85,19 +127,42 @@ pub(crate) struct Key {
     pub(crate) created: Timestamp,
     pub(crate) description: Arc<str>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) spec: KeySpec,
+    pub(crate) usage: KeyUsage,
     pub(crate) origin: Origin,
     /// The custom key store that holds the material; none for the default key store.
     pub(crate) custom_key_store: Option<Arc<str>>,
     pub(crate) policy: Arc<KeyPolicy>,
     pub(crate) tags: Arc<BTreeMap<String, String>>,
-    /// The material that encrypts. Rotation (issue 4) will keep earlier ones beside it.
+    /// The material that encrypts.
     pub(crate) material: Arc<Material>,
+    /// Materials from before a rotation, which only decrypt; oldest first.
+    pub(crate) earlier: Arc<[Arc<Material>]>,
+    /// None while automatic rotation is off.
+    pub(crate) rotation: Option<RotationSchedule>,
 }
 
 impl Key {
     /// The key's ARN.
     pub(crate) fn arn(&self) -> KeyArn {
         self.realm.key_arn(self.id)
+    }
+
+    /// The material that a ciphertext names.
+    pub(crate) fn material_of(&self, id: MaterialId) -> Option<&Material> {
+        self.materials().find(|material| material.id == id)
+    }
+
+    /// Every material, oldest first; the last is the current one.
+    pub(crate) fn materials(&self) -> impl Iterator<Item = &Material> {
+        self.earlier.iter().chain([&self.material]).map(AsRef::as_ref)
+    }
+
+    /// Makes new material the current one.
+    pub(crate) fn rotate(&mut self, new: Material) {
+        let earlier = self.earlier.iter().chain([&self.material]).map(Arc::clone);
+        self.earlier = earlier.collect();
+        self.material = Arc::new(new);
     }
 
     /// Whether the waiting period is over: from then on the key does not exist for anyone, whether or

@@ -1,7 +1,8 @@
 //! Where key material lives: a trait, the default key store, and (beside it) custom key stores.
 //!
 //! The KMS never sees a key. It asks a store to seal and open with the material that a reference
-//! names; what comes back is ciphertext, or plaintext that the caller may have.
+//! names; what comes back is ciphertext, or plaintext that the caller may have. What every store does is
+//! the trait; asymmetric and HMAC keys exist in the default key store alone, as its own methods.
 
 mod cloudhsm;
 mod fleet;
@@ -18,7 +19,7 @@ use crate::protocol::{Fault, FaultCode};
 use crate::records::{Key, Material};
 
 pub(crate) use cloudhsm::{Connect, KMSUSER, Pool};
-pub(crate) use fleet::FleetKeyStore;
+pub(crate) use fleet::{FleetKeyStore, SignedMessage};
 
 /// Largest plaintext of one seal, in bytes: what `Encrypt` takes.
 pub(crate) const PLAINTEXT_BYTES_MAX: usize = 4_096;
@@ -62,6 +63,12 @@ pub(crate) enum KeyStoreError {
     /// Ciphertext, authenticated data and material do not belong together.
     #[error("the ciphertext is not authentic")]
     NotAuthentic,
+    /// A signature or a MAC is not the key's over that message.
+    #[error("the signature is not valid")]
+    SignatureInvalid,
+    /// The public key of a peer is not one of the key's curve.
+    #[error("the public key is not valid")]
+    InvalidPublicKey,
     /// The store is connected and none of its HSMs answers.
     #[error("no HSM of the key store answers: {0}")]
     Unreachable(String),
@@ -96,6 +103,11 @@ impl KeyStoreError {
     pub(crate) fn into_fault(self, key: &Key) -> Fault {
         match self {
             Self::NotAuthentic => Fault::invalid_ciphertext(),
+            Self::SignatureInvalid => Fault::new(FaultCode::KMSInvalidSignatureException, ""),
+            Self::InvalidPublicKey => Fault::validation(format!(
+                "The public key is not a valid DER-encoded X.509 public key on the curve of {}.",
+                key.spec.as_str()
+            )),
             Self::Unreachable(_) => {
                 Fault::invalid_state("KMS cannot communicate with your CloudHSM cluster")
                     .because(self)
@@ -116,14 +128,20 @@ impl KeyStoreError {
 
 /// The key stores of a server.
 pub(crate) struct KeyStores {
+    fleet: Arc<FleetKeyStore>,
     default: Arc<dyn KeyStore>,
     connected: ArcSwap<HashMap<Arc<str>, Arc<Pool>>>,
 }
 
 impl KeyStores {
     /// A server with the default key store alone.
-    pub(crate) fn new(default: Arc<dyn KeyStore>) -> Self {
-        Self { default, connected: ArcSwap::default() }
+    pub(crate) fn new(fleet: Arc<FleetKeyStore>) -> Self {
+        Self { default: Arc::clone(&fleet) as _, fleet, connected: ArcSwap::default() }
+    }
+
+    /// The default key store for what no other store does: asymmetric keys, HMAC keys, data key pairs.
+    pub(crate) fn fleet(&self) -> &FleetKeyStore {
+        &self.fleet
     }
 
     /// The default key store: for keys of origin `AWS_KMS`, and for randomness.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Call;
+use super::grants;
 use super::key_state::KeyState;
 use super::state_table::{self, StateAllows};
 use crate::clock::Timestamp;
@@ -166,6 +167,13 @@ impl FoundKey {
             resource_aliases: Some(&aliases),
             ..facts
         };
+        let operation = action.strip_prefix("kms:").unwrap_or(action);
+        let is_granted = || {
+            let context = facts.encryption_context;
+            grants::allowing(&call.state, &key, call.principal(), operation, context)
+                .next()
+                .is_some()
+        };
         let proof = policy::decide(&Query {
             principal: call.principal(),
             action,
@@ -173,6 +181,7 @@ impl FoundKey {
             key_policy: Some((&key.policy, key.realm.account)),
             key: Some(&key),
             facts: &facts,
+            is_granted: Some(&is_granted),
         })?;
         Ok(AuthorizedKey { key, proof })
     }
@@ -182,6 +191,11 @@ impl AuthorizedKey {
     /// The key.
     pub(super) fn key(&self) -> &Arc<Key> {
         &self.key
+    }
+
+    /// Whether a grant alone gives the permission.
+    pub(super) fn is_by_grant(&self) -> bool {
+        self.proof.is_by_grant()
     }
 
     /// The key's state.

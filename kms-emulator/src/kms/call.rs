@@ -60,6 +60,7 @@ impl Call {
             key_policy: None,
             key: None,
             facts,
+            is_granted: None,
         })
     }
 

@@ -17,9 +17,8 @@
 use aws_lc_rs::digest;
 
 use super::encryption_context::EncryptionContext;
-use super::shapes::EncryptionAlgorithm;
 use crate::ids::{AccountId, KeyId};
-use crate::protocol::{BlobLimits, Fault, Members};
+use crate::protocol::{BlobLimits, Fault};
 use crate::records::{Key, MaterialId};
 
 /// Constraints of a `CiphertextBlob` member (API model: `CiphertextType`).
@@ -101,38 +100,6 @@ impl Header {
 fn checksum(names: &[u8]) -> [u8; 8] {
     let digest = digest::digest(&digest::SHA256, names);
     digest.as_ref().first_chunk().copied().unwrap_or_default()
-}
-
-/// Reads an `…EncryptionAlgorithm` member.
-pub(super) fn read_algorithm(members: &mut Members, name: &str) -> Result<Algorithm, Fault> {
-    Ok(match members.optional_enum(name)? {
-        None | Some(EncryptionAlgorithm::SymmetricDefault) => Algorithm::Symmetric,
-        Some(EncryptionAlgorithm::Other) => Algorithm::Asymmetric,
-    })
-}
-
-/// The algorithm that a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    Symmetric,
-    Asymmetric,
-}
-
-impl Algorithm {
-    /// Refuses an algorithm that `key` does not have.
-    pub(super) fn check(self, key: &Key) -> Result<(), Fault> {
-        use crate::protocol::FaultCode::InvalidKeyUsageException;
-        match self {
-            Self::Symmetric => Ok(()),
-            Self::Asymmetric => Err(Fault::new(
-                InvalidKeyUsageException,
-                format!(
-                    "Algorithm is incompatible with key spec SYMMETRIC_DEFAULT of {}.",
-                    key.arn()
-                ),
-            )),
-        }
-    }
 }
 
 #[cfg(test)]

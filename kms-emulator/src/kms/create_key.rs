@@ -3,23 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use strongroom_hsm::KeyKind;
+
 use super::key_metadata::{KeyMetadata, KeyMetadataReply};
 use super::key_state::KeyState;
-use super::shapes::{self, KeySpec, KeyUsage, OriginName};
+use super::shapes::{self, KeySpecName, KeyUsageName, OriginName};
 use super::{Call, Operation, custom_key_store, key_policy, tags};
 use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, Members, Request, StringLimits};
-use crate::records::{Key, Lifecycle, Origin};
+use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Origin};
 
 pub(super) struct CreateKey;
 
 pub(super) struct Input {
     policy: Option<String>,
     description: Option<String>,
-    key_usage: Option<KeyUsage>,
-    key_spec: Option<KeySpec>,
+    key_usage: Option<KeyUsageName>,
+    key_spec: Option<KeySpecName>,
     origin: Option<OriginName>,
     custom_key_store_id: Option<String>,
     bypass_policy_lockout: bool,
@@ -63,18 +65,23 @@ impl Operation for CreateKey {
     type Output = KeyMetadataReply;
 
     async fn run(call: &Call, input: Input) -> Result<KeyMetadataReply, Fault> {
-        let origin = check_kind(&input)?;
+        let (spec, usage) = check_spec(&input)?;
+        let origin = check_origin(&input, spec)?;
+        let kind = spec.kind(usage).ok_or_else(|| not_compatible(spec, usage))?;
         call.authorize_without_key(
             "*",
             &RequestFacts {
                 request_tags: Some(&input.tags),
                 bypass_policy_lockout: Some(input.bypass_policy_lockout),
                 key_origin: Some(origin.as_str()),
+                key_spec: Some(spec),
+                key_usage: Some(usage),
                 ..RequestFacts::default()
             },
         )?;
         tags::check(&input.tags)?;
-        let key = make(call, &input, origin).await?;
+        let draft = Draft { spec, usage, kind, origin };
+        let key = make(call, &input, &draft).await?;
         let state = KeyState::of(&key, call.kms.key_stores.is_available(&key));
         let key_metadata = KeyMetadata::of(call, &key, state);
         call.update(move |draft| {
@@ -86,16 +93,46 @@ impl Operation for CreateKey {
     }
 }
 
-/// Refuses the kinds of keys that are not provided; returns where the material is to be made.
-fn check_kind(input: &Input) -> Result<Origin, Fault> {
-    if !matches!(input.key_spec, None | Some(KeySpec::SymmetricDefault)) {
-        return Err(Fault::unsupported("The only key spec provided here is SYMMETRIC_DEFAULT."));
+/// What the key will be.
+struct Draft {
+    spec: KeySpec,
+    usage: KeyUsage,
+    kind: KeyKind,
+    origin: Origin,
+}
+
+/// The spec and the usage of the key. Only for one usage alone it may be left out.
+fn check_spec(input: &Input) -> Result<(KeySpec, KeyUsage), Fault> {
+    let spec = match input.key_spec {
+        None => KeySpec::SymmetricDefault,
+        Some(KeySpecName::Provided(spec)) => spec,
+        Some(KeySpecName::Other) => {
+            return Err(Fault::unsupported(
+                "The key spec is not provided here: SM2 is supported only in China Regions, and there \
+                 are no ML-KEM keys.",
+            ));
+        }
+    };
+    match (spec, input.key_usage) {
+        (KeySpec::SymmetricDefault, None) => Ok((spec, KeyUsage::EncryptDecrypt)),
+        (_, Some(KeyUsageName::Provided(usage))) => Ok((spec, usage)),
+        (_, Some(KeyUsageName::Other)) => Err(Fault::unsupported("There are no ML-KEM keys here.")),
+        (_, None) => Err(Fault::validation(
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+        )),
     }
-    if !matches!(input.key_usage, None | Some(KeyUsage::EncryptDecrypt)) {
-        return Err(Fault::validation(
-            "The key usage of a SYMMETRIC_DEFAULT key can only be ENCRYPT_DECRYPT.",
-        ));
-    }
+}
+
+fn not_compatible(spec: KeySpec, usage: KeyUsage) -> Fault {
+    Fault::validation(format!(
+        "KeyUsage {} is not compatible with KeySpec {}",
+        usage.as_str(),
+        spec.as_str()
+    ))
+}
+
+/// Refuses the origins that are not provided; returns where the material is to be made.
+fn check_origin(input: &Input, spec: KeySpec) -> Result<Origin, Fault> {
     if input.multi_region {
         return Err(Fault::unsupported("Multi-Region keys are not provided here."));
     }
@@ -104,6 +141,12 @@ fn check_kind(input: &Input) -> Result<Origin, Fault> {
     }
     match (input.origin, &input.custom_key_store_id) {
         (None | Some(OriginName::AwsKms), None) => Ok(Origin::AwsKms),
+        (Some(OriginName::AwsCloudHsm), Some(_)) if spec != KeySpec::SymmetricDefault => {
+            Err(Fault::unsupported(format!(
+                "KeySpec {} is not supported for Origin AWS_CLOUDHSM",
+                spec.as_str()
+            )))
+        }
         (Some(OriginName::AwsCloudHsm), Some(_)) => Ok(Origin::AwsCloudHsm),
         (Some(OriginName::AwsCloudHsm), None) => {
             Err(Fault::validation("Origin AWS_CLOUDHSM needs a CustomKeyStoreId."))
@@ -121,7 +164,7 @@ fn check_kind(input: &Input) -> Result<Origin, Fault> {
 }
 
 /// Makes the material and, around it, the key.
-async fn make(call: &Call, input: &Input, origin: Origin) -> Result<Key, Fault> {
+async fn make(call: &Call, input: &Input, draft: &Draft) -> Result<Key, Fault> {
     let policy = match &input.policy {
         Some(text) => key_policy::parse(text)?,
         None => key_policy::parse(&default_key_policy(call.realm.account))?,
@@ -132,21 +175,25 @@ async fn make(call: &Call, input: &Input, origin: Origin) -> Result<Key, Fault> 
     if !input.bypass_policy_lockout {
         key_policy::check_lockout(call, &policy, &arn)?;
     }
-    let store = match &input.custom_key_store_id {
-        None => Arc::clone(call.kms.key_stores.default_store()),
-        Some(id) => custom_key_store::connected(call, id)?,
+    let material = match &input.custom_key_store_id {
+        None => call.kms.key_stores.fleet().create_kind(draft.kind).await,
+        Some(id) => custom_key_store::connected(call, id)?.create(&arn).await,
     };
-    let material = store.create(&arn).await.map_err(KeyStoreError::into_creation_fault)?;
+    let material = material.map_err(KeyStoreError::into_creation_fault)?;
     Ok(Key {
         realm: call.realm.clone(),
         id,
         created: call.now,
         description: input.description.as_deref().unwrap_or_default().into(),
         lifecycle: Lifecycle::Enabled,
-        origin,
+        spec: draft.spec,
+        usage: draft.usage,
+        origin: draft.origin,
         custom_key_store: input.custom_key_store_id.as_deref().map(Into::into),
         policy,
         tags: Arc::new(input.tags.clone()),
         material: Arc::new(material),
+        earlier: Arc::default(),
+        rotation: None,
     })
 }

@@ -2,41 +2,75 @@
 
 use std::sync::Arc;
 
+use strongroom_hsm::HashFunction;
 use zeroize::Zeroizing;
 
 use super::Call;
 use super::access::{FoundKey, Naming, UsableKey, live_key};
-use super::ciphertext::{Algorithm, Header};
+use super::algorithms::EncryptionAlgorithm;
+use super::ciphertext::Header;
 use super::encryption_context::EncryptionContext;
 use crate::ids::RealmId;
 use crate::keystore::KeyStore;
 use crate::policy::RequestFacts;
 use crate::protocol::{Base64, Fault, FaultCode};
-
-/// The name of the only algorithm, as replies carry it.
-pub(super) const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
+use crate::records::{Key, KeySpec, MaterialId};
 
 /// Encrypts `plaintext` and returns the blob.
+///
+/// # Errors
+/// `ValidationException` for a plaintext that is too long for the algorithm and the key.
 pub(super) async fn encrypt(
     call: &Call,
     key: &UsableKey,
+    algorithm: EncryptionAlgorithm,
     context: &EncryptionContext,
     plaintext: &[u8],
 ) -> Result<Base64, Fault> {
     let key = key.key();
-    let header = Header::of(key);
-    let sealed = store(call, key)?
-        .seal(&key.material, &header.authenticated_data(context), plaintext)
-        .await
-        .map_err(|error| error.into_fault(key))?;
-    Ok(Base64::public(header.join(&sealed)))
+    let EncryptionAlgorithm::RsaesOaep(hash) = algorithm else {
+        let header = Header::of(key);
+        let sealed = store(call, key)?
+            .seal(&key.material, &header.authenticated_data(context), plaintext)
+            .await
+            .map_err(|error| error.into_fault(key))?;
+        return Ok(Base64::public(header.join(&sealed)));
+    };
+    check_plaintext(key, algorithm, plaintext.len())?;
+    let message = call.kms.key_stores.fleet().encrypt_oaep(&key.material, hash, plaintext);
+    message.map(Base64::public).map_err(|error| error.into_fault(key))
+}
+
+fn check_plaintext(key: &Key, algorithm: EncryptionAlgorithm, length: usize) -> Result<(), Fault> {
+    let bytes_max = algorithm.plaintext_bytes_max(key.spec);
+    if length <= bytes_max {
+        return Ok(());
+    }
+    Err(Fault::validation(format!(
+        "Algorithm {} and key spec {} cannot encrypt data larger than {bytes_max} bytes.",
+        algorithm.as_str(),
+        key.spec.as_str()
+    )))
+}
+
+/// Refuses an encryption context that nothing would authenticate.
+pub(super) fn check_context(
+    algorithm: EncryptionAlgorithm,
+    context: &EncryptionContext,
+) -> Result<(), Fault> {
+    if algorithm == EncryptionAlgorithm::SymmetricDefault || context.pairs().is_empty() {
+        return Ok(());
+    }
+    Err(Fault::validation(format!(
+        "An encryption context is not supported with the algorithm {}.",
+        algorithm.as_str()
+    )))
 }
 
 /// A ciphertext whose key is known; nothing of it has been opened.
 pub(super) struct Located<'a> {
-    header: Header,
-    sealed: &'a [u8],
-    pub(super) key: FoundKey,
+    sealed: Sealed<'a>,
+    key: FoundKey,
 }
 
 /// Finds the key of a ciphertext, which must be the one that the caller named, if it named one.
@@ -48,11 +82,18 @@ pub(super) fn locate<'a>(
     call: &Call,
     blob: &'a [u8],
     named: Option<&str>,
-    algorithm: Algorithm,
+    algorithm: EncryptionAlgorithm,
 ) -> Result<Located<'a>, Fault> {
     let named = named.map(|name| call.find_key(name, Naming::KeyOrAlias)).transpose()?;
     if let Some(key) = &named {
         algorithm.check(key.key())?;
+    }
+    if let EncryptionAlgorithm::RsaesOaep(hash) = algorithm {
+        // A ciphertext of a standard algorithm says nothing of its key.
+        let key = named.ok_or_else(|| {
+            Fault::validation("A KeyId is required with an asymmetric algorithm.")
+        })?;
+        return Ok(Located { sealed: Sealed::Oaep(hash, blob), key });
     }
     let (header, sealed) = Header::split(blob)?;
     let key = match named {
@@ -65,7 +106,7 @@ pub(super) fn locate<'a>(
         }
         None => find_key_of_header(call, &header)?,
     };
-    Ok(Located { header, sealed, key })
+    Ok(Located { sealed: Sealed::Symmetric(header, sealed), key })
 }
 
 fn find_key_of_header(call: &Call, header: &Header) -> Result<FoundKey, Fault> {
@@ -82,14 +123,20 @@ fn find_key_of_header(call: &Call, header: &Header) -> Result<FoundKey, Fault> {
 impl<'a> Located<'a> {
     /// Takes the key to be authorized; what remains can be opened with the key that comes of it.
     pub(super) fn into_parts(self) -> (FoundKey, Sealed<'a>) {
-        (self.key, Sealed { header: self.header, sealed: self.sealed })
+        (self.key, self.sealed)
     }
 }
 
 /// The part of a ciphertext that its key opens.
-pub(super) struct Sealed<'a> {
-    header: Header,
-    sealed: &'a [u8],
+pub(super) enum Sealed<'a> {
+    Symmetric(Header, &'a [u8]),
+    Oaep(HashFunction, &'a [u8]),
+}
+
+/// What was opened, and with which of the key's materials if it can have several.
+pub(super) struct Opened {
+    pub(super) plaintext: Zeroizing<Vec<u8>>,
+    pub(super) material: Option<MaterialId>,
 }
 
 impl Sealed<'_> {
@@ -102,16 +149,38 @@ impl Sealed<'_> {
         call: &Call,
         key: &UsableKey,
         context: &EncryptionContext,
-    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    ) -> Result<Opened, Fault> {
         let key = key.key();
-        if self.header.material != key.material.id {
-            return Err(Fault::invalid_ciphertext());
-        }
-        store(call, key)?
-            .open(&key.material, &self.header.authenticated_data(context), self.sealed)
-            .await
-            .map_err(|error| error.into_fault(key))
+        let (plaintext, material) = match self {
+            Self::Symmetric(header, sealed) => {
+                let material =
+                    key.material_of(header.material).ok_or_else(Fault::invalid_ciphertext)?;
+                let aad = header.authenticated_data(context);
+                (store(call, key)?.open(material, &aad, sealed).await, Some(material.id))
+            }
+            Self::Oaep(hash, message) => {
+                let fleet = call.kms.key_stores.fleet();
+                (fleet.decrypt_oaep(&key.material, *hash, message.to_vec()).await, None)
+            }
+        };
+        Ok(Opened { plaintext: plaintext.map_err(|error| error.into_fault(key))?, material })
     }
+}
+
+/// Refuses a pair where a data key is to be encrypted.
+pub(super) fn check_symmetric(key: &Key) -> Result<(), Fault> {
+    if key.spec == KeySpec::SymmetricDefault {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultCode::InvalidKeyUsageException,
+        "You cannot generate a data key with an asymmetric CMK",
+    ))
+}
+
+/// The material with which a key encrypts now, if it can ever have another.
+pub(super) fn current_material(key: &Key) -> Option<MaterialId> {
+    (key.spec == KeySpec::SymmetricDefault).then_some(key.material.id)
 }
 
 /// Draws `bytes` random bytes from the store that holds `key`.
@@ -124,9 +193,16 @@ pub(super) async fn random(
     store(call, key)?.random(bytes).await.map_err(|error| error.into_fault(key))
 }
 
-/// The facts of a request with an encryption context.
-pub(super) fn facts(context: &EncryptionContext) -> RequestFacts<'_> {
-    RequestFacts { encryption_context: Some(context.pairs()), ..RequestFacts::default() }
+/// The facts of a request with an encryption context and an algorithm.
+pub(super) fn facts(
+    context: &EncryptionContext,
+    algorithm: EncryptionAlgorithm,
+) -> RequestFacts<'_> {
+    RequestFacts {
+        encryption_context: Some(context.pairs()),
+        encryption_algorithm: Some(algorithm.as_str()),
+        ..RequestFacts::default()
+    }
 }
 
 /// Ends a request that asked for a dry run, once everything but the act itself has been decided.
@@ -140,7 +216,7 @@ pub(super) fn end_dry_run(dry_run: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn store(call: &Call, key: &crate::records::Key) -> Result<Arc<dyn KeyStore>, Fault> {
+fn store(call: &Call, key: &Key) -> Result<Arc<dyn KeyStore>, Fault> {
     call.kms
         .key_stores
         .of(key)

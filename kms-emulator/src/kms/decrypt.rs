@@ -3,8 +3,9 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::ciphertext::{Algorithm, CIPHERTEXT, read_algorithm};
-use super::cryptography::{self, SYMMETRIC_DEFAULT};
+use super::algorithms::{EncryptionAlgorithm, read_encryption_algorithm};
+use super::ciphertext::CIPHERTEXT;
+use super::cryptography;
 use super::encryption_context::EncryptionContext;
 use super::{Call, Operation, shapes};
 use crate::ids::KeyArn;
@@ -17,7 +18,7 @@ pub(super) struct Input {
     blob: Zeroizing<Vec<u8>>,
     key_id: Option<String>,
     context: EncryptionContext,
-    algorithm: Algorithm,
+    algorithm: EncryptionAlgorithm,
     dry_run: bool,
 }
 
@@ -30,7 +31,7 @@ impl Request for Input {
             blob: members.blob("CiphertextBlob", &CIPHERTEXT)?,
             key_id: members.optional_string("KeyId", &shapes::KEY_ID)?,
             context: EncryptionContext::read(members, "EncryptionContext")?,
-            algorithm: read_algorithm(members, "EncryptionAlgorithm")?,
+            algorithm: read_encryption_algorithm(members, "EncryptionAlgorithm")?,
             dry_run: members.optional_boolean("DryRun")?.unwrap_or(false),
         })
     }
@@ -42,7 +43,8 @@ pub(super) struct Output {
     key_id: KeyArn,
     plaintext: Base64,
     encryption_algorithm: &'static str,
-    key_material_id: MaterialId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<MaterialId>,
 }
 
 impl Operation for Decrypt {
@@ -51,20 +53,19 @@ impl Operation for Decrypt {
     type Output = Output;
 
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
-        if input.algorithm == Algorithm::Asymmetric && input.key_id.is_none() {
-            return Err(Fault::validation("A KeyId is required with an asymmetric algorithm."));
-        }
         let located =
             cryptography::locate(call, &input.blob, input.key_id.as_deref(), input.algorithm)?;
         let (found, sealed) = located.into_parts();
-        let key = found.authorize(call, cryptography::facts(&input.context))?.in_state(call)?;
+        let facts = cryptography::facts(&input.context, input.algorithm);
+        let key = found.authorize(call, facts)?.in_state(call)?;
+        cryptography::check_context(input.algorithm, &input.context)?;
         cryptography::end_dry_run(input.dry_run)?;
-        let plaintext = sealed.open(call, &key, &input.context).await?;
+        let opened = sealed.open(call, &key, &input.context).await?;
         Ok(Output {
             key_id: key.key().arn(),
-            plaintext: Base64::secret(plaintext),
-            encryption_algorithm: SYMMETRIC_DEFAULT,
-            key_material_id: key.key().material.id,
+            plaintext: Base64::secret(opened.plaintext),
+            encryption_algorithm: input.algorithm.as_str(),
+            key_material_id: opened.material,
         })
     }
 }

@@ -4,15 +4,13 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::access::Naming;
-use super::ciphertext::{Algorithm, read_algorithm};
-use super::cryptography::{self, SYMMETRIC_DEFAULT};
+use super::algorithms::{self, EncryptionAlgorithm, read_encryption_algorithm};
+use super::cryptography;
 use super::encryption_context::EncryptionContext;
 use super::{Call, Operation, shapes};
 use crate::ids::KeyArn;
-use crate::keystore::PLAINTEXT_BYTES_MAX;
-use crate::protocol::{Base64, BlobLimits, Fault, Members, Request};
-
-const PLAINTEXT: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: PLAINTEXT_BYTES_MAX };
+use crate::protocol::{Base64, Fault, Members, Request};
+use crate::records::KeyUsage;
 
 pub(super) struct Encrypt;
 
@@ -20,7 +18,7 @@ pub(super) struct Input {
     key_id: String,
     plaintext: Zeroizing<Vec<u8>>,
     context: EncryptionContext,
-    algorithm: Algorithm,
+    algorithm: EncryptionAlgorithm,
     dry_run: bool,
 }
 
@@ -29,9 +27,9 @@ impl Request for Input {
         shapes::grant_tokens(members)?;
         Ok(Self {
             key_id: members.string("KeyId", &shapes::KEY_ID)?,
-            plaintext: members.blob("Plaintext", &PLAINTEXT)?,
+            plaintext: members.blob("Plaintext", &shapes::MESSAGE)?,
             context: EncryptionContext::read(members, "EncryptionContext")?,
-            algorithm: read_algorithm(members, "EncryptionAlgorithm")?,
+            algorithm: read_encryption_algorithm(members, "EncryptionAlgorithm")?,
             dry_run: members.optional_boolean("DryRun")?.unwrap_or(false),
         })
     }
@@ -52,14 +50,18 @@ impl Operation for Encrypt {
 
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
         let found = call.find_key(&input.key_id, Naming::KeyOrAlias)?;
-        let key = found.authorize(call, cryptography::facts(&input.context))?.in_state(call)?;
+        let facts = cryptography::facts(&input.context, input.algorithm);
+        let key = found.authorize(call, facts)?.in_state(call)?;
+        algorithms::check_usage(key.key(), KeyUsage::EncryptDecrypt, Self::NAME)?;
         input.algorithm.check(key.key())?;
+        cryptography::check_context(input.algorithm, &input.context)?;
         cryptography::end_dry_run(input.dry_run)?;
-        let blob = cryptography::encrypt(call, &key, &input.context, &input.plaintext).await?;
+        let (algorithm, context) = (input.algorithm, &input.context);
+        let blob = cryptography::encrypt(call, &key, algorithm, context, &input.plaintext).await?;
         Ok(Output {
             ciphertext_blob: blob,
             key_id: key.key().arn(),
-            encryption_algorithm: SYMMETRIC_DEFAULT,
+            encryption_algorithm: input.algorithm.as_str(),
         })
     }
 }

@@ -4,12 +4,13 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::access::{Naming, UsableKey};
+use super::algorithms::{self, EncryptionAlgorithm};
 use super::cryptography;
 use super::encryption_context::EncryptionContext;
 use super::{Call, Operation, shapes};
 use crate::ids::KeyArn;
 use crate::protocol::{Base64, EnumValues, Fault, IntegerLimits, Members, Request};
-use crate::records::MaterialId;
+use crate::records::{KeyUsage, MaterialId};
 
 const NUMBER_OF_BYTES: IntegerLimits = IntegerLimits { min: 1, max: 1024 };
 
@@ -75,10 +76,14 @@ struct DataKey {
 async fn generate(call: &Call, input: &Input) -> Result<DataKey, Fault> {
     let length = input.length()?;
     let found = call.find_key(&input.key_id, Naming::KeyOrAlias)?;
-    let key = found.authorize(call, cryptography::facts(&input.context))?.in_state(call)?;
+    let algorithm = EncryptionAlgorithm::SymmetricDefault;
+    let facts = cryptography::facts(&input.context, algorithm);
+    let key = found.authorize(call, facts)?.in_state(call)?;
+    algorithms::check_usage(key.key(), KeyUsage::EncryptDecrypt, call.operation)?;
+    cryptography::check_symmetric(key.key())?;
     cryptography::end_dry_run(input.dry_run)?;
     let plaintext = cryptography::random(call, &key, length).await?;
-    let blob = cryptography::encrypt(call, &key, &input.context, &plaintext).await?;
+    let blob = cryptography::encrypt(call, &key, algorithm, &input.context, &plaintext).await?;
     Ok(DataKey { key, plaintext, blob })
 }
 

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::Call;
 use super::key_state::KeyState;
+use super::{Call, algorithms, cryptography};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClusterId, KeyArn, KeyId};
 use crate::records::{Key, Lifecycle, MaterialId, Origin};
 
-/// The members that a symmetric key has.
+/// The members that a key has.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct KeyMetadata {
@@ -31,7 +31,14 @@ pub(super) struct KeyMetadata {
     key_manager: &'static str,
     customer_master_key_spec: &'static str,
     key_spec: &'static str,
-    encryption_algorithms: [&'static str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    encryption_algorithms: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signing_algorithms: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    key_agreement_algorithms: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mac_algorithms: Vec<&'static str>,
     multi_region: bool,
     /// Only for keys whose material can be rotated: none of a custom key store.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,18 +61,22 @@ impl KeyMetadata {
             creation_date: key.created,
             enabled: state == KeyState::Enabled,
             description: key.description.to_string(),
-            key_usage: "ENCRYPT_DECRYPT",
+            key_usage: key.usage.as_str(),
             key_state: state,
             deletion_date,
             origin: key.origin.as_str(),
             custom_key_store_id: key.custom_key_store.as_ref().map(ToString::to_string),
             cloud_hsm_cluster_id: store.map(|store| store.cluster.clone()),
             key_manager: "CUSTOMER",
-            customer_master_key_spec: "SYMMETRIC_DEFAULT",
-            key_spec: "SYMMETRIC_DEFAULT",
-            encryption_algorithms: ["SYMMETRIC_DEFAULT"],
+            customer_master_key_spec: key.spec.as_str(),
+            key_spec: key.spec.as_str(),
+            encryption_algorithms: algorithms::encryption_names(key),
+            signing_algorithms: algorithms::signing_names(key),
+            key_agreement_algorithms: algorithms::agreement_names(key),
+            mac_algorithms: algorithms::mac_names(key),
             multi_region: false,
-            current_key_material_id: (key.origin == Origin::AwsKms).then_some(key.material.id),
+            current_key_material_id: cryptography::current_material(key)
+                .filter(|_| key.origin == Origin::AwsKms),
         }
     }
 }

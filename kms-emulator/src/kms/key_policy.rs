@@ -53,6 +53,7 @@ pub(super) fn check_lockout(call: &Call, policy: &KeyPolicy, arn: &KeyArn) -> Re
         key_policy: Some((policy, arn.realm.account)),
         key: None,
         facts: &RequestFacts::default(),
+        is_granted: None,
     })
     .map(drop)
     .map_err(|_| {

@@ -17,6 +17,7 @@
 //! 3. An operation on a key has its row in `state_table.rs` already.
 
 mod access;
+mod algorithms;
 mod aliases;
 mod call;
 mod cancel_key_deletion;
@@ -25,12 +26,14 @@ mod connect_custom_key_store;
 mod connection;
 mod create_alias;
 mod create_custom_key_store;
+mod create_grant;
 mod create_key;
 mod cryptography;
 mod custom_key_store;
 mod decrypt;
 mod delete_alias;
 mod delete_custom_key_store;
+mod derive_shared_secret;
 mod describe_custom_key_stores;
 mod describe_key;
 mod disconnect_custom_key_store;
@@ -38,12 +41,19 @@ mod enable_key;
 mod encrypt;
 mod encryption_context;
 mod generate_data_key;
+mod generate_data_key_pair;
+mod generate_mac;
 mod generate_random;
 mod get_key_policy;
+mod get_public_key;
+mod grants;
 mod key_metadata;
 mod key_policy;
+mod key_rotation;
 mod key_state;
 mod list_aliases;
+mod list_grants;
+mod list_key_policies;
 mod list_keys;
 mod list_resource_tags;
 mod operation;
@@ -51,14 +61,19 @@ mod operations;
 mod pagination;
 mod put_key_policy;
 mod re_encrypt;
+mod revoke_grant;
+mod rotate_key_on_demand;
+mod rotation;
 mod schedule_key_deletion;
 mod shapes;
+mod sign;
 mod state_table;
 mod tag_resource;
 mod tags;
 mod untag_resource;
 mod update_alias;
 mod update_custom_key_store;
+mod update_key_description;
 
 use std::sync::Arc;
 
@@ -71,6 +86,7 @@ pub(crate) use call::Call;
 pub(crate) use connection::resume_all;
 pub(crate) use operation::{Operation, Registration, register};
 pub(crate) use operations::{OPERATIONS, UNSUPPORTED};
+pub(crate) use rotation::rotate_due_keys;
 
 /// What all operations share: the state, the key stores, the time.
 pub(crate) struct Kms {

@@ -4,8 +4,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::access::Naming;
-use super::ciphertext::{Algorithm, CIPHERTEXT, read_algorithm};
-use super::cryptography::{self, SYMMETRIC_DEFAULT};
+use super::algorithms::{EncryptionAlgorithm, read_encryption_algorithm};
+use super::ciphertext::CIPHERTEXT;
+use super::cryptography;
 use super::encryption_context::EncryptionContext;
 use super::{Call, Operation, shapes};
 use crate::ids::KeyArn;
@@ -19,10 +20,10 @@ pub(super) struct Input {
     blob: Zeroizing<Vec<u8>>,
     source_key_id: Option<String>,
     source_context: EncryptionContext,
-    source_algorithm: Algorithm,
+    source_algorithm: EncryptionAlgorithm,
     destination_key_id: String,
     destination_context: EncryptionContext,
-    destination_algorithm: Algorithm,
+    destination_algorithm: EncryptionAlgorithm,
     dry_run: bool,
 }
 
@@ -34,10 +35,13 @@ impl Request for Input {
             blob: members.blob("CiphertextBlob", &CIPHERTEXT)?,
             source_key_id: members.optional_string("SourceKeyId", &shapes::KEY_ID)?,
             source_context: EncryptionContext::read(members, "SourceEncryptionContext")?,
-            source_algorithm: read_algorithm(members, "SourceEncryptionAlgorithm")?,
+            source_algorithm: read_encryption_algorithm(members, "SourceEncryptionAlgorithm")?,
             destination_key_id: members.string("DestinationKeyId", &shapes::KEY_ID)?,
             destination_context: EncryptionContext::read(members, "DestinationEncryptionContext")?,
-            destination_algorithm: read_algorithm(members, "DestinationEncryptionAlgorithm")?,
+            destination_algorithm: read_encryption_algorithm(
+                members,
+                "DestinationEncryptionAlgorithm",
+            )?,
             dry_run: members.optional_boolean("DryRun")?.unwrap_or(false),
         })
     }
@@ -51,8 +55,10 @@ pub(super) struct Output {
     key_id: KeyArn,
     source_encryption_algorithm: &'static str,
     destination_encryption_algorithm: &'static str,
-    source_key_material_id: MaterialId,
-    destination_key_material_id: MaterialId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_material_id: Option<MaterialId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_key_material_id: Option<MaterialId>,
 }
 
 impl Operation for ReEncrypt {
@@ -69,30 +75,38 @@ impl Operation for ReEncrypt {
         let on_same_key = Some(source.key().arn() == destination.key().arn());
 
         // Two permissions, each on its own key with its own context.
-        let facts = |context| RequestFacts {
+        let from = RequestFacts {
             reencrypt_on_same_key: on_same_key,
-            ..cryptography::facts(context)
+            ..cryptography::facts(&input.source_context, input.source_algorithm)
         };
-        let source = source
-            .authorize_action(call, "kms:ReEncryptFrom", facts(&input.source_context))?
-            .in_state(call)?;
-        let destination = destination
-            .authorize_action(call, "kms:ReEncryptTo", facts(&input.destination_context))?
-            .in_state(call)?;
+        let to = RequestFacts {
+            reencrypt_on_same_key: on_same_key,
+            ..cryptography::facts(&input.destination_context, input.destination_algorithm)
+        };
+        let source = source.authorize_action(call, "kms:ReEncryptFrom", from)?.in_state(call)?;
+        let destination =
+            destination.authorize_action(call, "kms:ReEncryptTo", to)?.in_state(call)?;
+        cryptography::check_context(input.source_algorithm, &input.source_context)?;
+        cryptography::check_context(input.destination_algorithm, &input.destination_context)?;
         cryptography::end_dry_run(input.dry_run)?;
 
-        let plaintext = sealed.open(call, &source, &input.source_context).await?;
-        let blob =
-            cryptography::encrypt(call, &destination, &input.destination_context, &plaintext)
-                .await?;
+        let opened = sealed.open(call, &source, &input.source_context).await?;
+        let blob = cryptography::encrypt(
+            call,
+            &destination,
+            input.destination_algorithm,
+            &input.destination_context,
+            &opened.plaintext,
+        )
+        .await?;
         Ok(Output {
             ciphertext_blob: blob,
             source_key_id: source.key().arn(),
             key_id: destination.key().arn(),
-            source_encryption_algorithm: SYMMETRIC_DEFAULT,
-            destination_encryption_algorithm: SYMMETRIC_DEFAULT,
-            source_key_material_id: source.key().material.id,
-            destination_key_material_id: destination.key().material.id,
+            source_encryption_algorithm: input.source_algorithm.as_str(),
+            destination_encryption_algorithm: input.destination_algorithm.as_str(),
+            source_key_material_id: opened.material,
+            destination_key_material_id: cryptography::current_material(destination.key()),
         })
     }
 }

@@ -1,6 +1,12 @@
 //! Constraints of members that several operations share, as the API model has them.
 
-use crate::protocol::{EnumValues, Fault, IntegerLimits, ListLimits, Members, StringLimits};
+use strongroom_hsm::{Curve, HashFunction, MlDsaParameters, RsaSize};
+
+use super::grants;
+use crate::protocol::{
+    BlobLimits, EnumValues, Fault, IntegerLimits, ListLimits, Members, StringLimits,
+};
+use crate::records::{KeySpec, KeyUsage};
 
 pub(super) const KEY_ID: StringLimits = StringLimits::length(1, 2048);
 pub(super) const CUSTOM_KEY_STORE_ID: StringLimits = StringLimits::length(1, 64);
@@ -12,51 +18,85 @@ pub(super) const POLICY: StringLimits = StringLimits::length(1, 131_072)
 pub(super) const LIMIT: IntegerLimits = IntegerLimits { min: 1, max: 1000 };
 pub(super) const MARKER: StringLimits = StringLimits::length(1, 1024)
     .pattern("[\\u0020-\\u00FF]*", |text| text.chars().all(|c| matches!(c, ' '..='\u{ff}')));
+/// Constraints of a `Message` member and of a plaintext (API model: `PlaintextType`).
+pub(super) const MESSAGE: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: 4096 };
+/// Constraints of a `PublicKey` member.
+pub(super) const PUBLIC_KEY: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: 8192 };
 const GRANT_TOKENS: ListLimits = ListLimits { items_max: 10 };
-const GRANT_TOKEN: StringLimits = StringLimits::length(1, 8192);
+pub(super) const GRANT_TOKEN: StringLimits = StringLimits::length(1, 8192);
 
 /// `KeySpec`, and `CustomerMasterKeySpec`, its older name with fewer values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeySpec {
-    SymmetricDefault,
+pub(super) enum KeySpecName {
+    Provided(KeySpec),
+    /// SM2, which only the Regions in China have, and what is not provided here.
     Other,
 }
 
-impl EnumValues for KeySpec {
+impl EnumValues for KeySpecName {
     const VALUES: &'static [(&'static str, Self)] = &[
-        ("RSA_2048", Self::Other),
-        ("RSA_3072", Self::Other),
-        ("RSA_4096", Self::Other),
-        ("ECC_NIST_P256", Self::Other),
-        ("ECC_NIST_P384", Self::Other),
-        ("ECC_NIST_P521", Self::Other),
-        ("ECC_SECG_P256K1", Self::Other),
-        ("SYMMETRIC_DEFAULT", Self::SymmetricDefault),
-        ("HMAC_224", Self::Other),
-        ("HMAC_256", Self::Other),
-        ("HMAC_384", Self::Other),
-        ("HMAC_512", Self::Other),
+        ("RSA_2048", Self::Provided(KeySpec::Rsa(RsaSize::Bits2048))),
+        ("RSA_3072", Self::Provided(KeySpec::Rsa(RsaSize::Bits3072))),
+        ("RSA_4096", Self::Provided(KeySpec::Rsa(RsaSize::Bits4096))),
+        ("ECC_NIST_P256", Self::Provided(KeySpec::Ecc(Curve::P256))),
+        ("ECC_NIST_P384", Self::Provided(KeySpec::Ecc(Curve::P384))),
+        ("ECC_NIST_P521", Self::Provided(KeySpec::Ecc(Curve::P521))),
+        ("ECC_SECG_P256K1", Self::Provided(KeySpec::Ecc(Curve::Secp256k1))),
+        ("SYMMETRIC_DEFAULT", Self::Provided(KeySpec::SymmetricDefault)),
+        ("HMAC_224", Self::Provided(KeySpec::Hmac(HashFunction::Sha224))),
+        ("HMAC_256", Self::Provided(KeySpec::Hmac(HashFunction::Sha256))),
+        ("HMAC_384", Self::Provided(KeySpec::Hmac(HashFunction::Sha384))),
+        ("HMAC_512", Self::Provided(KeySpec::Hmac(HashFunction::Sha512))),
         ("SM2", Self::Other),
-        ("ML_DSA_44", Self::Other),
-        ("ML_DSA_65", Self::Other),
-        ("ML_DSA_87", Self::Other),
-        ("ECC_NIST_EDWARDS25519", Self::Other),
+        ("ML_DSA_44", Self::Provided(KeySpec::MlDsa(MlDsaParameters::MlDsa44))),
+        ("ML_DSA_65", Self::Provided(KeySpec::MlDsa(MlDsaParameters::MlDsa65))),
+        ("ML_DSA_87", Self::Provided(KeySpec::MlDsa(MlDsaParameters::MlDsa87))),
+        ("ECC_NIST_EDWARDS25519", Self::Provided(KeySpec::Edwards25519)),
+        ("ML_KEM_512", Self::Other),
+        ("ML_KEM_768", Self::Other),
+        ("ML_KEM_1024", Self::Other),
+    ];
+}
+
+/// `DataKeyPairSpec`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyPairSpecName {
+    Provided(KeySpec),
+    Other,
+}
+
+impl EnumValues for KeyPairSpecName {
+    const VALUES: &'static [(&'static str, Self)] = &[
+        ("RSA_2048", Self::Provided(KeySpec::Rsa(RsaSize::Bits2048))),
+        ("RSA_3072", Self::Provided(KeySpec::Rsa(RsaSize::Bits3072))),
+        ("RSA_4096", Self::Provided(KeySpec::Rsa(RsaSize::Bits4096))),
+        ("ECC_NIST_P256", Self::Provided(KeySpec::Ecc(Curve::P256))),
+        ("ECC_NIST_P384", Self::Provided(KeySpec::Ecc(Curve::P384))),
+        ("ECC_NIST_P521", Self::Provided(KeySpec::Ecc(Curve::P521))),
+        ("ECC_SECG_P256K1", Self::Provided(KeySpec::Ecc(Curve::Secp256k1))),
+        ("SM2", Self::Other),
+        ("ECC_NIST_EDWARDS25519", Self::Provided(KeySpec::Edwards25519)),
+        ("ML_KEM_512", Self::Other),
+        ("ML_KEM_768", Self::Other),
+        ("ML_KEM_1024", Self::Other),
     ];
 }
 
 /// `KeyUsage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyUsage {
-    EncryptDecrypt,
+pub(super) enum KeyUsageName {
+    Provided(KeyUsage),
+    /// `ENCAPSULATE_DECAPSULATE`, of keys that are not provided here.
     Other,
 }
 
-impl EnumValues for KeyUsage {
+impl EnumValues for KeyUsageName {
     const VALUES: &'static [(&'static str, Self)] = &[
-        ("SIGN_VERIFY", Self::Other),
-        ("ENCRYPT_DECRYPT", Self::EncryptDecrypt),
-        ("GENERATE_VERIFY_MAC", Self::Other),
-        ("KEY_AGREEMENT", Self::Other),
+        ("SIGN_VERIFY", Self::Provided(KeyUsage::SignVerify)),
+        ("ENCRYPT_DECRYPT", Self::Provided(KeyUsage::EncryptDecrypt)),
+        ("GENERATE_VERIFY_MAC", Self::Provided(KeyUsage::GenerateVerifyMac)),
+        ("KEY_AGREEMENT", Self::Provided(KeyUsage::KeyAgreement)),
+        ("ENCAPSULATE_DECAPSULATE", Self::Other),
     ];
 }
 
@@ -78,26 +118,81 @@ impl EnumValues for OriginName {
     ];
 }
 
-/// `EncryptionAlgorithm`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EncryptionAlgorithm {
-    SymmetricDefault,
-    Other,
+/// Makes an enum of the model's names, each value with its own.
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $wire:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum $name { $($variant),* }
+
+        impl EnumValues for $name {
+            const VALUES: &'static [(&'static str, Self)] = &[$(($wire, Self::$variant)),*];
+        }
+    };
 }
 
-impl EnumValues for EncryptionAlgorithm {
-    const VALUES: &'static [(&'static str, Self)] = &[
-        ("SYMMETRIC_DEFAULT", Self::SymmetricDefault),
-        ("RSAES_OAEP_SHA_1", Self::Other),
-        ("RSAES_OAEP_SHA_256", Self::Other),
-        ("SM2PKE", Self::Other),
-    ];
+pub(super) use names;
+
+names! {
+    /// `EncryptionAlgorithm`.
+    EncryptionAlgorithmName {
+        SymmetricDefault = "SYMMETRIC_DEFAULT",
+        RsaesOaepSha1 = "RSAES_OAEP_SHA_1",
+        RsaesOaepSha256 = "RSAES_OAEP_SHA_256",
+        Sm2pke = "SM2PKE",
+    }
 }
 
-/// Reads `GrantTokens`. There are no grants yet, so that no token can add a permission; tokens are
-/// checked and otherwise ignored, as KMS ignores one whose grant is in effect already.
+names! {
+    /// `SigningAlgorithm`.
+    SigningAlgorithmName {
+        RsassaPssSha256 = "RSASSA_PSS_SHA_256",
+        RsassaPssSha384 = "RSASSA_PSS_SHA_384",
+        RsassaPssSha512 = "RSASSA_PSS_SHA_512",
+        RsassaPkcs1Sha256 = "RSASSA_PKCS1_V1_5_SHA_256",
+        RsassaPkcs1Sha384 = "RSASSA_PKCS1_V1_5_SHA_384",
+        RsassaPkcs1Sha512 = "RSASSA_PKCS1_V1_5_SHA_512",
+        EcdsaSha256 = "ECDSA_SHA_256",
+        EcdsaSha384 = "ECDSA_SHA_384",
+        EcdsaSha512 = "ECDSA_SHA_512",
+        Sm2dsa = "SM2DSA",
+        MlDsaShake256 = "ML_DSA_SHAKE_256",
+        Ed25519Sha512 = "ED25519_SHA_512",
+        Ed25519PhSha512 = "ED25519_PH_SHA_512",
+    }
+}
+
+names! {
+    /// `MessageType`.
+    MessageType {
+        Raw = "RAW",
+        Digest = "DIGEST",
+        ExternalMu = "EXTERNAL_MU",
+    }
+}
+
+names! {
+    /// `MacAlgorithm`.
+    MacAlgorithmName {
+        Sha224 = "HMAC_SHA_224",
+        Sha256 = "HMAC_SHA_256",
+        Sha384 = "HMAC_SHA_384",
+        Sha512 = "HMAC_SHA_512",
+    }
+}
+
+names! {
+    /// `KeyAgreementAlgorithm`.
+    KeyAgreementAlgorithm {
+        Ecdh = "ECDH",
+    }
+}
+
+/// Reads `GrantTokens`. A grant is in effect as soon as it is made, so that no token can add a permission;
+/// tokens are checked and otherwise ignored, as KMS ignores one whose grant is in effect already.
 pub(super) fn grant_tokens(members: &mut Members) -> Result<(), Fault> {
-    members.optional_strings("GrantTokens", &GRANT_TOKENS, &GRANT_TOKEN).map(drop)
+    let tokens = members.optional_strings("GrantTokens", &GRANT_TOKENS, &GRANT_TOKEN)?;
+    tokens.unwrap_or_default().iter().try_for_each(|token| grants::of_token(token).map(drop))
 }
 
 /// Refuses `Recipient`: there is no Nitro enclave here to attest, and an answer without its encryption

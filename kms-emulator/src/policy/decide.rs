@@ -3,7 +3,8 @@
 //! Source: developer guide, "Key policies in AWS KMS" and "Policy evaluation". An explicit deny
 //! anywhere wins. Otherwise, within an account, it is enough that the key policy names the caller; if
 //! it names only the account, the caller's identity policies must allow as well. A caller of another
-//! account needs both sides always.
+//! account needs both sides always. Where policies do not allow, a grant on the key is enough; no grant
+//! overrides a deny.
 
 use super::Principal;
 use super::document::{Effect, KeyPolicy, Listed, PrincipalPattern, Statement};
@@ -13,9 +14,17 @@ use crate::ids::AccountId;
 use crate::protocol::{Fault, FaultCode};
 use crate::records::Key;
 
-/// Proof that policies allow one action on one resource to one principal. Only `decide` makes one.
+/// Proof that policies or a grant allow one action on one resource to one principal. Only `decide` makes
+/// one.
 #[derive(Debug)]
-pub(crate) struct Authorized(());
+pub(crate) struct Authorized(Source);
+
+/// What a permission rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Policies,
+    Grant,
+}
 
 /// What is asked.
 pub(crate) struct Query<'a> {
@@ -29,6 +38,8 @@ pub(crate) struct Query<'a> {
     /// The key, for conditions on its properties.
     pub(crate) key: Option<&'a Key>,
     pub(crate) facts: &'a RequestFacts<'a>,
+    /// Looks for a grant that allows it; asked only if policies do not.
+    pub(crate) is_granted: Option<&'a dyn Fn() -> bool>,
 }
 
 /// What a set of statements says.
@@ -50,7 +61,7 @@ pub(crate) fn decide(query: &Query<'_>) -> Result<Authorized, Fault> {
     let identity = identity_verdict(query, &facts);
     let Some((key_policy, owner)) = query.key_policy else {
         return match identity {
-            Verdict::Allowed => Ok(Authorized(())),
+            Verdict::Allowed => Ok(Authorized(Source::Policies)),
             Verdict::Denied => Err(refusal(query, EXPLICIT_IDENTITY)),
             _ => Err(refusal(query, &no_policy("identity-based", query.action))),
         };
@@ -60,8 +71,13 @@ pub(crate) fn decide(query: &Query<'_>) -> Result<Authorized, Fault> {
     match (resource, identity) {
         (Verdict::Denied, _) => Err(refusal(query, EXPLICIT_RESOURCE)),
         (_, Verdict::Denied) => Err(refusal(query, EXPLICIT_IDENTITY)),
-        (Verdict::Allowed, _) if same_account => Ok(Authorized(())),
-        (Verdict::Allowed | Verdict::AccountAllowed, Verdict::Allowed) => Ok(Authorized(())),
+        (Verdict::Allowed, _) if same_account => Ok(Authorized(Source::Policies)),
+        (Verdict::Allowed | Verdict::AccountAllowed, Verdict::Allowed) => {
+            Ok(Authorized(Source::Policies))
+        }
+        _ if query.is_granted.is_some_and(|is_granted| is_granted()) => {
+            Ok(Authorized(Source::Grant))
+        }
         (Verdict::Allowed | Verdict::AccountAllowed, _) => {
             Err(refusal(query, &no_policy("identity-based", query.action)))
         }
@@ -96,6 +112,11 @@ fn access_denied(principal: &Principal, action: &str, resource: &str, reason: &s
 }
 
 impl Authorized {
+    /// Whether a grant alone allows it, and no policy does.
+    pub(crate) fn is_by_grant(&self) -> bool {
+        self.0 == Source::Grant
+    }
+
     /// The refusal for a key of another account that does not exist: the same as for one that does and
     /// is closed.
     pub(crate) fn refusal_abroad(principal: &Principal, action: &str, resource: &str) -> Fault {

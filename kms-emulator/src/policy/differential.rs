@@ -186,6 +186,7 @@ proptest! {
             key_policy: Some((&policy, HOME.parse().unwrap())),
             key: None,
             facts: &facts,
+            is_granted: None,
         });
         let wanted = naive(&key, &identity, who, action, context);
         prop_assert_eq!(decision.is_ok(), wanted, "{:?}", decision);

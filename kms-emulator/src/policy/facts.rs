@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Principal;
-use crate::records::Key;
+use crate::records::{Key, KeySpec, KeyUsage};
 
 /// Looks a condition key up.
 pub(super) trait Facts {
@@ -25,6 +25,11 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) reencrypt_on_same_key: Option<bool>,
     /// What CreateKey asks for; for other operations it follows from the key.
     pub(crate) key_origin: Option<&'a str>,
+    pub(crate) key_spec: Option<KeySpec>,
+    pub(crate) key_usage: Option<KeyUsage>,
+    pub(crate) encryption_algorithm: Option<&'a str>,
+    /// What one operation alone has: condition keys, in lower case without `kms:`, with each value.
+    pub(crate) more: &'a [(&'a str, &'a str)],
 }
 
 /// The facts of a request by one principal on one key.
@@ -52,23 +57,19 @@ impl CallFacts<'_> {
             return named(request.encryption_context, context_key);
         }
         let key_only = |value: &str| self.key.map(|_| value.to_owned()).into_iter().collect();
-        let is_create = request.key_origin.is_some();
         match name {
             "encryptioncontextkeys" => {
                 request.encryption_context.into_iter().flatten().map(|(k, _)| k.clone()).collect()
             }
             "calleraccount" => vec![self.principal.account.to_string()],
             "keyorigin" => one(self.key.map(|key| key.origin.as_str()).or(request.key_origin)),
-            "keyspec" | "customermasterkeyspec" | "encryptionalgorithm" if is_create => {
-                vec!["SYMMETRIC_DEFAULT".to_owned()]
+            "keyspec" | "customermasterkeyspec" => {
+                one(self.key.map(|key| key.spec).or(request.key_spec).map(KeySpec::as_str))
             }
-            "keyusage" | "customermasterkeyusage" if is_create => {
-                vec!["ENCRYPT_DECRYPT".to_owned()]
+            "keyusage" | "customermasterkeyusage" => {
+                one(self.key.map(|key| key.usage).or(request.key_usage).map(KeyUsage::as_str))
             }
-            "keyspec" | "customermasterkeyspec" | "encryptionalgorithm" => {
-                key_only("SYMMETRIC_DEFAULT")
-            }
-            "keyusage" | "customermasterkeyusage" => key_only("ENCRYPT_DECRYPT"),
+            "encryptionalgorithm" => one(request.encryption_algorithm),
             "multiregion" => key_only("false"),
             "requestalias" => one(request.request_alias),
             "resourcealiases" => {
@@ -77,8 +78,11 @@ impl CallFacts<'_> {
             "bypasspolicylockoutsafetycheck" => one(request.bypass_policy_lockout),
             "schedulekeydeletionpendingwindowindays" => one(request.pending_window_days),
             "reencryptonsamekey" => one(request.reencrypt_on_same_key),
-            // kms:ViaService and the keys of grants and attestation: no request here has them.
-            _ => Vec::new(),
+            // kms:ViaService and the keys of attestation: no request here has them.
+            _ => {
+                let named = request.more.iter().filter(|(known, _)| *known == name);
+                named.map(|(_, value)| (*value).to_owned()).collect()
+            }
         }
     }
 

@@ -64,6 +64,8 @@ fault_codes! {
     InvalidKeyUsageException = 400,
     InvalidMarkerException = 400,
     KMSInternalException = 500,
+    KMSInvalidMacException = 400,
+    KMSInvalidSignatureException = 400,
     KMSInvalidStateException = 400,
     KeyUnavailableException = 500,
     LimitExceededException = 400,

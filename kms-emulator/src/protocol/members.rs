@@ -144,6 +144,17 @@ impl Members {
         Ok(found)
     }
 
+    /// One of a set of names, that must be there.
+    pub(crate) fn required_enum<E: EnumValues>(&mut self, name: &str) -> Result<E, Fault> {
+        let Some((_, placeholder)) = E::VALUES.first() else {
+            return Err(Fault::internal("an enum without values"));
+        };
+        if self.object.get(name).is_none_or(Value::is_null) {
+            self.violations.push(validation::absent(&self.path(name)));
+        }
+        Ok(self.optional_enum(name)?.unwrap_or(*placeholder))
+    }
+
     /// A list of strings that may be absent.
     pub(crate) fn optional_strings(
         &mut self,
@@ -159,6 +170,24 @@ impl Members {
             strings.push(text);
         }
         Ok(Some(strings))
+    }
+
+    /// A list of names of a set, that may be absent.
+    pub(crate) fn optional_enums<E: EnumValues>(
+        &mut self,
+        name: &str,
+        list: &ListLimits,
+    ) -> Result<Option<Vec<E>>, Fault> {
+        let Some(items) = self.take_list(name, list)? else { return Ok(None) };
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            let text = into_string(item)?;
+            match E::from_wire(&text) {
+                Some(value) => values.push(value),
+                None => self.violations.push(E::breach(&self.path(name), &text)),
+            }
+        }
+        Ok(Some(values))
     }
 
     /// A list of structures that may be absent, each read by `read`.

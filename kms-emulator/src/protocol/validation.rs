@@ -115,6 +115,14 @@ pub(crate) trait EnumValues: Copy + Sized + 'static {
         Self::VALUES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
+    /// The name on the wire.
+    fn as_str(self) -> &'static str
+    where
+        Self: PartialEq,
+    {
+        Self::VALUES.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
+    }
+
     /// The sentence for a value that is none of the set.
     fn breach(path: &str, name: &str) -> String {
         let names: Vec<&str> = Self::VALUES.iter().map(|(known, _)| *known).collect();

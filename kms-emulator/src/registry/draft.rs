@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, KeyId, RealmId};
-use crate::records::{Alias, Cluster, CustomKeyStore, Key, RootCredential};
+use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
+use crate::records::{Alias, Cluster, CustomKeyStore, Grant, Key, RootCredential};
 use crate::storage::Change;
 
 /// The newest state with the changes of an update applied; what is read here includes them.
@@ -36,7 +36,7 @@ impl Draft {
         self.changes.push(Change::PutKey(key));
     }
 
-    /// Removes a key with its material, tags and aliases.
+    /// Removes a key with its material, tags, aliases and grants.
     pub(crate) fn delete_key(&mut self, realm: &RealmId, key: KeyId) {
         self.state.delete_key(realm, key);
         self.changes.push(Change::DeleteKey(realm.clone(), key));
@@ -53,6 +53,19 @@ impl Draft {
     pub(crate) fn delete_alias(&mut self, realm: &RealmId, name: &AliasName) {
         self.state.delete_alias(realm, name);
         self.changes.push(Change::DeleteAlias(realm.clone(), name.clone()));
+    }
+
+    /// Adds a grant.
+    pub(crate) fn put_grant(&mut self, grant: Grant) {
+        let grant = Arc::new(grant);
+        self.state.put_grant(Arc::clone(&grant));
+        self.changes.push(Change::PutGrant(grant));
+    }
+
+    /// Removes a grant.
+    pub(crate) fn delete_grant(&mut self, realm: &RealmId, key: KeyId, grant: GrantId) {
+        self.state.delete_grant(realm, key, grant);
+        self.changes.push(Change::DeleteGrant(realm.clone(), key, grant));
     }
 
     /// Adds a cluster or replaces the one with its id.

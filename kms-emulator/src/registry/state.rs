@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, KeyId, RealmId};
-use crate::records::{Alias, Cluster, CustomKeyStore, Key, RootCredential};
+use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
+use crate::records::{Alias, Cluster, CustomKeyStore, Grant, Key, RootCredential};
 
 /// Everything that the server knows, at one moment.
 #[derive(Clone, Default)]
@@ -19,6 +19,7 @@ pub(crate) struct State {
 pub(crate) struct Realm {
     keys: RedBlackTreeMapSync<KeyId, Arc<Key>>,
     aliases: RedBlackTreeMapSync<AliasName, Arc<Alias>>,
+    grants: RedBlackTreeMapSync<(KeyId, GrantId), Arc<Grant>>,
     clusters: RedBlackTreeMapSync<ClusterId, Arc<Cluster>>,
     custom_key_stores: RedBlackTreeMapSync<CustomKeyStoreId, Arc<CustomKeyStore>>,
 }
@@ -87,6 +88,10 @@ impl State {
             for name in names {
                 realm.aliases.remove_mut(&name);
             }
+            let grants: Vec<_> = realm.grants_of(key).map(|grant| grant.id).collect();
+            for grant in grants {
+                realm.grants.remove_mut(&(key, grant));
+            }
             realm.keys.remove_mut(&key);
         });
     }
@@ -99,6 +104,17 @@ impl State {
     pub(crate) fn delete_alias(&mut self, id: &RealmId, name: &AliasName) {
         self.change_realm(id, |realm| {
             realm.aliases.remove_mut(name);
+        });
+    }
+
+    pub(crate) fn put_grant(&mut self, grant: Arc<Grant>) {
+        let realm = grant.realm.clone();
+        self.change_realm(&realm, |realm| realm.grants.insert_mut((grant.key, grant.id), grant));
+    }
+
+    pub(crate) fn delete_grant(&mut self, id: &RealmId, key: KeyId, grant: GrantId) {
+        self.change_realm(id, |realm| {
+            realm.grants.remove_mut(&(key, grant));
         });
     }
 
@@ -149,6 +165,22 @@ impl Realm {
         use std::ops::Bound;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.aliases.range((from, Bound::Unbounded)).map(|(_, alias)| alias)
+    }
+
+    /// A grant on a key.
+    pub(crate) fn grant(&self, key: KeyId, id: GrantId) -> Option<&Arc<Grant>> {
+        self.grants.get(&(key, id))
+    }
+
+    /// The grants on a key, by id.
+    pub(crate) fn grants_of(&self, key: KeyId) -> impl Iterator<Item = &Arc<Grant>> {
+        let range = (key, GrantId([0; 32]))..=(key, GrantId([0xff; 32]));
+        self.grants.range(range).map(|(_, grant)| grant)
+    }
+
+    /// The grants on all keys, by key and id.
+    pub(crate) fn grants(&self) -> impl Iterator<Item = &Arc<Grant>> {
+        self.grants.values()
     }
 
     /// The clusters, by id.

@@ -7,24 +7,30 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::{StorageError, clusters};
+use super::{StorageError, clusters, grants};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, RealmId};
 use crate::policy::KeyPolicy;
 use crate::records::{
-    Alias, Key, Lifecycle, Material, MaterialId, Origin, RootCredential, SecretAccessKey,
+    Alias, Key, KeySpec, KeyUsage, Lifecycle, Material, MaterialId, Origin, RootCredential,
+    Rotated, RotationKind, RotationSchedule, SecretAccessKey,
 };
 use crate::registry::State;
 
 /// Tags of each key, taken by the key when its row is read.
 type Tags = HashMap<(RealmId, KeyId), BTreeMap<String, String>>;
 
+/// The materials of each key that has been rotated, oldest first, taken as tags are.
+type Earlier = HashMap<(RealmId, KeyId), Vec<Arc<Material>>>;
+
 pub(super) fn load(connection: &Connection) -> Result<State, StorageError> {
     let mut state = State::default();
     load_credentials(connection, &mut state)?;
     let mut tags = load_tags(connection)?;
-    load_keys(connection, &mut tags, &mut state)?;
+    let mut earlier = load_earlier_materials(connection)?;
+    load_keys(connection, &mut tags, &mut earlier, &mut state)?;
     load_aliases(connection, &mut state)?;
+    grants::load(connection, &mut state)?;
     clusters::load(connection, &mut state)?;
     Ok(state)
 }
@@ -59,13 +65,14 @@ fn load_tags(connection: &Connection) -> Result<Tags, StorageError> {
 fn load_keys(
     connection: &Connection,
     tags: &mut Tags,
+    earlier: &mut Earlier,
     state: &mut State,
 ) -> Result<(), StorageError> {
     // Most keys share the default policy of their account: each text is parsed and kept once.
     let mut policies: HashMap<String, Arc<KeyPolicy>> = HashMap::new();
     let no_tags = Arc::new(BTreeMap::new());
     let mut query = connection.prepare(
-        "SELECT key.*, key_material.reference FROM key JOIN key_material
+        "SELECT key.*, key_material.reference, rotated_millis, rotation_kind FROM key JOIN key_material
          ON key_material.account = key.account AND key_material.region = key.region
             AND key_material.key_id = key.id AND key_material.id = key.material_id",
     )?;
@@ -74,26 +81,74 @@ fn load_keys(
         let id: KeyId = parse(row, "key", "id")?;
         let realm = realm(row, "key")?;
         let policy = policy(row, id, &mut policies)?;
+        let earlier = earlier.remove(&(realm.clone(), id)).unwrap_or_default();
         let key_tags = tags.remove(&(realm.clone(), id)).map_or_else(|| no_tags.clone(), Arc::new);
-        let origin: String = row.get("origin")?;
+        let (origin, spec, usage): (String, String, String) =
+            (row.get("origin")?, row.get("spec")?, row.get("usage")?);
+        let unknown =
+            |what: &str, name: &str| damaged("key", id, format!("unknown {what} {name:?}"));
         state.put_key(Arc::new(Key {
             id,
             realm,
             created: Timestamp::from_millis(row.get("created_millis")?),
             description: row.get("description")?,
             lifecycle: lifecycle(row, id)?,
-            origin: Origin::from_wire(&origin)
-                .ok_or_else(|| damaged("key", id, format!("unknown origin {origin:?}")))?,
+            spec: KeySpec::from_wire(&spec).ok_or_else(|| unknown("spec", &spec))?,
+            usage: KeyUsage::from_wire(&usage).ok_or_else(|| unknown("usage", &usage))?,
+            origin: Origin::from_wire(&origin).ok_or_else(|| unknown("origin", &origin))?,
             custom_key_store: row.get("custom_key_store")?,
             policy,
             tags: key_tags,
-            material: Arc::new(Material {
-                id: MaterialId(row.get("material_id")?),
-                reference: row.get::<_, Vec<u8>>("reference")?.into(),
-            }),
+            material: Arc::new(material(row, "material_id")?),
+            earlier: earlier.into(),
+            rotation: rotation(row)?,
         }));
     }
     Ok(())
+}
+
+fn load_earlier_materials(connection: &Connection) -> Result<Earlier, StorageError> {
+    let mut earlier = Earlier::new();
+    let mut query = connection.prepare(
+        "SELECT key_material.* FROM key_material JOIN key
+         ON key_material.account = key.account AND key_material.region = key.region
+            AND key_material.key_id = key.id AND key_material.id <> key.material_id
+         ORDER BY key_material.rotated_millis",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = (realm(row, "key_material")?, parse(row, "key_material", "key_id")?);
+        earlier.entry(key).or_default().push(Arc::new(material(row, "id")?));
+    }
+    Ok(earlier)
+}
+
+/// A material, whose id is in the column `id`.
+fn material(row: &Row<'_>, id: &str) -> Result<Material, StorageError> {
+    let at: Option<i64> = row.get("rotated_millis")?;
+    let kind: Option<String> = row.get("rotation_kind")?;
+    let rotated = match (at, kind) {
+        (Some(at), Some(kind)) => Some(Rotated {
+            at: Timestamp::from_millis(at),
+            kind: RotationKind::from_wire(&kind)
+                .ok_or_else(|| damaged("key_material", &kind, "unknown kind of rotation"))?,
+        }),
+        _ => None,
+    };
+    Ok(Material {
+        id: MaterialId(row.get(id)?),
+        reference: row.get::<_, Vec<u8>>("reference")?.into(),
+        rotated,
+    })
+}
+
+fn rotation(row: &Row<'_>) -> Result<Option<RotationSchedule>, StorageError> {
+    let period_days: Option<u32> = row.get("rotation_period_days")?;
+    let next: Option<i64> = row.get("rotation_next_millis")?;
+    Ok(period_days.zip(next).map(|(period_days, next)| RotationSchedule {
+        period_days,
+        next: Timestamp::from_millis(next),
+    }))
 }
 
 fn load_aliases(connection: &Connection, state: &mut State) -> Result<(), StorageError> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{StorageError, clusters};
+use super::{StorageError, clusters, grants};
 
 /// Every step ever released, oldest first. Append only.
 const STEPS: &[&str] = &[
@@ -62,6 +62,16 @@ const STEPS: &[&str] = &[
      ) STRICT, WITHOUT ROWID;",
     // 2: CloudHSM clusters, their HSMs, custom key stores.
     clusters::TABLES,
+    // 3: keys of every spec.
+    "ALTER TABLE key ADD COLUMN spec TEXT NOT NULL DEFAULT 'SYMMETRIC_DEFAULT';
+     ALTER TABLE key ADD COLUMN usage TEXT NOT NULL DEFAULT 'ENCRYPT_DECRYPT';",
+    // 4: grants.
+    grants::TABLE,
+    // 5: rotation: its schedule, and how each material came to be the current one.
+    "ALTER TABLE key ADD COLUMN rotation_period_days INTEGER;
+     ALTER TABLE key ADD COLUMN rotation_next_millis INTEGER;
+     ALTER TABLE key_material ADD COLUMN rotated_millis INTEGER;
+     ALTER TABLE key_material ADD COLUMN rotation_kind TEXT;",
 ];
 
 /// Brings the database to the newest schema.

@@ -20,6 +20,7 @@
 //! 4. Add the method that operations call to `Draft` in `registry/draft.rs`.
 
 mod clusters;
+mod grants;
 mod load;
 mod migrations;
 #[cfg(test)]
@@ -29,8 +30,8 @@ mod sqlite;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, KeyId, RealmId};
-use crate::records::{Alias, Cluster, CustomKeyStore, Key, RootCredential};
+use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
+use crate::records::{Alias, Cluster, CustomKeyStore, Grant, Key, RootCredential};
 use crate::registry::State;
 
 pub(crate) use sqlite::SqliteStorage;
@@ -48,6 +49,10 @@ pub(crate) enum Change {
     PutAlias(Arc<Alias>),
     /// An alias.
     DeleteAlias(RealmId, AliasName),
+    /// A new grant.
+    PutGrant(Arc<Grant>),
+    /// A grant.
+    DeleteGrant(RealmId, KeyId, GrantId),
     /// A cluster with its HSMs, new or in place of the one with its id.
     PutCluster(Arc<Cluster>),
     /// A cluster.

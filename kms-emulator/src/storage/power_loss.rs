@@ -12,7 +12,7 @@ use super::{Change, SqliteStorage, Storage};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, RealmId};
 use crate::policy::{KeyPolicy, default_key_policy};
-use crate::records::{Key, Lifecycle, Material, MaterialId, Origin};
+use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Material, MaterialId, Origin};
 
 const COMMITS: usize = 12;
 const CRASH_POINTS: usize = 600;
@@ -26,11 +26,19 @@ fn key() -> Arc<Key> {
         created: Timestamp::from_millis(0),
         description: "".into(),
         lifecycle: Lifecycle::Enabled,
+        spec: KeySpec::SymmetricDefault,
+        usage: KeyUsage::EncryptDecrypt,
         origin: Origin::AwsKms,
         custom_key_store: None,
         policy: Arc::new(KeyPolicy::parse(&default_key_policy(account)).unwrap()),
         tags: Arc::new(BTreeMap::new()),
-        material: Arc::new(Material { id: MaterialId([1; 32]), reference: Box::new([2; 77]) }),
+        material: Arc::new(Material {
+            id: MaterialId([1; 32]),
+            reference: Box::new([2; 77]),
+            rotated: None,
+        }),
+        earlier: Arc::default(),
+        rotation: None,
     })
 }
 
@@ -77,7 +85,8 @@ fn a_deleted_keys_material_is_nowhere() {
     let dir = tempfile::tempdir().unwrap();
     let marker = [0xc7_u8; 77];
     let mut doomed = Key::clone(&key());
-    doomed.material = Arc::new(Material { id: MaterialId([3; 32]), reference: Box::new(marker) });
+    doomed.material =
+        Arc::new(Material { id: MaterialId([3; 32]), reference: Box::new(marker), rotated: None });
     let mut storage = SqliteStorage::open(dir.path()).unwrap();
     storage.commit(&[Change::PutKey(Arc::new(doomed.clone()))]).unwrap();
     assert!(holds(dir.path(), &marker), "the search would find it");

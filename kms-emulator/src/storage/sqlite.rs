@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
-use super::{Change, Storage, StorageError, clusters, load, migrations};
+use super::{Change, Storage, StorageError, clusters, grants, load, migrations};
 use crate::records::{Alias, Key, Lifecycle, RootCredential};
 use crate::registry::State;
 
@@ -76,6 +76,10 @@ impl SqliteStorage {
                             realm.region.as_str(),
                             name.as_str()
                         ])?;
+                }
+                Change::PutGrant(grant) => grants::put(&transaction, grant)?,
+                Change::DeleteGrant(realm, key, id) => {
+                    grants::delete(&transaction, realm, *key, *id)?;
                 }
                 Change::PutCluster(cluster) => clusters::put_cluster(&transaction, cluster)?,
                 Change::DeleteCluster(realm, id) => {
@@ -176,12 +180,15 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO key (account, region, id, created_millis, description, lifecycle,
-                deletion_millis, deletion_window_days, origin, custom_key_store, policy, material_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                deletion_millis, deletion_window_days, origin, custom_key_store, policy, material_id,
+                spec, usage, rotation_period_days, rotation_next_millis)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
              ON CONFLICT DO UPDATE SET description = excluded.description,
                 lifecycle = excluded.lifecycle, deletion_millis = excluded.deletion_millis,
                 deletion_window_days = excluded.deletion_window_days, policy = excluded.policy,
-                material_id = excluded.material_id",
+                material_id = excluded.material_id,
+                rotation_period_days = excluded.rotation_period_days,
+                rotation_next_millis = excluded.rotation_next_millis",
         )?
         .execute(params![
             account,
@@ -196,13 +203,28 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
             key.custom_key_store,
             key.policy.text(),
             key.material.id.0,
+            key.spec.as_str(),
+            key.usage.as_str(),
+            key.rotation.map(|rotation| rotation.period_days),
+            key.rotation.map(|rotation| rotation.next.as_millis()),
         ])?;
+    // Earlier materials have their rows: they were current once.
+    let material = &key.material;
     transaction
         .prepare_cached(
-            "INSERT INTO key_material (account, region, key_id, id, reference)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            "INSERT INTO key_material (account, region, key_id, id, reference, rotated_millis,
+                rotation_kind)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![account, region, id, key.material.id.0, key.material.reference])?;
+        .execute(params![
+            account,
+            region,
+            id,
+            material.id.0,
+            material.reference,
+            material.rotated.map(|rotated| rotated.at.as_millis()),
+            material.rotated.map(|rotated| rotated.kind.as_str()),
+        ])?;
     put_tags(transaction, key, &account, &id)
 }
 

@@ -133,7 +133,7 @@ async fn no_operation_answers_without_credentials() {
         "TrentService.TagResource",
         "TrentService.UntagResource",
         "TrentService.ListResourceTags",
-        "TrentService.Sign",
+        "TrentService.Encapsulate",
         "TrentService.CreateCustomKeyStore",
         "BaldrApiService.CreateCluster",
         "BaldrApiService.DescribeClusters",
@@ -239,11 +239,14 @@ async fn unknown_and_unsupported_operations() {
     };
     assert_eq!(send("kms", "TrentService.Frobnicate").await.code(), "UnknownOperationException");
     assert_eq!(send("kms", "Other.CreateKey").await.code(), "UnknownOperationException");
-    assert_eq!(send("kms", "TrentService.Sign").await.code(), "UnsupportedOperationException");
+    assert_eq!(
+        send("kms", "TrentService.Encapsulate").await.code(),
+        "UnsupportedOperationException"
+    );
     let reply = send("cloudhsm", "BaldrApiService.CopyBackupToRegion").await;
     assert_eq!(reply.code(), "UnsupportedOperationException");
     assert_eq!(
-        server.emulator.call("TrentService.Sign", &json!({})).await.unwrap_err().code,
+        server.emulator.call("TrentService.Encapsulate", &json!({})).await.unwrap_err().code,
         "UnsupportedOperationException"
     );
 }

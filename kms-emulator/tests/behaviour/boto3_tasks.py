@@ -74,6 +74,57 @@ kms.cancel_key_deletion(KeyId=key)
 assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Disabled"
 kms.delete_alias(AliasName="alias/boto3")
 refused("NotFoundException", kms.describe_key, KeyId="alias/boto3")
-refused("UnsupportedOperationException", kms.enable_key_rotation, KeyId=key)
-refused("UnsupportedOperationException", kms.create_key, KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+kms.enable_key(KeyId=key)
+kms.update_key_description(KeyId=key, Description="new")
+assert kms.describe_key(KeyId=key)["KeyMetadata"]["Description"] == "new"
+assert kms.list_key_policies(KeyId=key)["PolicyNames"] == ["default"]
+
+# Rotation: what was encrypted before still decrypts, with the material that it names.
+assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is False
+kms.enable_key_rotation(KeyId=key, RotationPeriodInDays=180)
+status = kms.get_key_rotation_status(KeyId=key)
+assert status["KeyRotationEnabled"] is True and status["RotationPeriodInDays"] == 180, status
+materials = []
+for _ in range(3):
+    blob = kms.encrypt(KeyId=key, Plaintext=b"old")["CiphertextBlob"]
+    opened = kms.decrypt(CiphertextBlob=blob)
+    materials.append((blob, opened["KeyMaterialId"]))
+    assert kms.rotate_key_on_demand(KeyId=key)["KeyId"] == arn
+assert len({material for _, material in materials}) == 3, materials
+for blob, material in materials:
+    opened = kms.decrypt(CiphertextBlob=blob)
+    assert (opened["Plaintext"], opened["KeyMaterialId"]) == (b"old", material)
+rotations = kms.list_key_rotations(KeyId=key)["Rotations"]
+assert [r["RotationType"] for r in rotations] == ["ON_DEMAND"] * 3, rotations
+assert [r["KeyMaterialState"] for r in rotations] == ["NON_CURRENT"] * 2 + ["CURRENT"], rotations
+pages = kms.get_paginator("list_key_rotations").paginate(
+    KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL", PaginationConfig={"PageSize": 1}
+)
+everything = [r["KeyMaterialId"] for page in pages for r in page["Rotations"]]
+assert everything[:3] == [material for _, material in materials] and len(everything) == 4
+current = kms.describe_key(KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"]
+assert current == everything[3]
+kms.disable_key_rotation(KeyId=key)
+assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is False
+mac_key = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["KeyId"]
+refused("UnsupportedOperationException", kms.enable_key_rotation, KeyId=mac_key)
+
+# Grants, with a token, and by the paginators of botocore's model.
+grantee = "arn:aws:iam::000000000000:user/alice"
+granted = kms.create_grant(
+    KeyId=key,
+    GranteePrincipal=grantee,
+    RetiringPrincipal=grantee,
+    Operations=["Encrypt", "Decrypt"],
+    Constraints={"EncryptionContextSubset": {"a": "b"}},
+    Name="boto3",
+)
+listed = [g for page in kms.get_paginator("list_grants").paginate(KeyId=key) for g in page["Grants"]]
+assert [g["GrantId"] for g in listed] == [granted["GrantId"]] and listed[0]["Name"] == "boto3", listed
+retirable = kms.list_retirable_grants(RetiringPrincipal=grantee)["Grants"]
+assert retirable == listed, retirable
+kms.encrypt(KeyId=key, Plaintext=b"x", GrantTokens=[granted["GrantToken"]])
+refused("InvalidGrantTokenException", kms.encrypt, KeyId=key, Plaintext=b"x", GrantTokens=["none"])
+kms.retire_grant(GrantToken=granted["GrantToken"])
+assert kms.list_grants(KeyId=key)["Grants"] == []
 print("done")

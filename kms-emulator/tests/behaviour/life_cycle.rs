@@ -248,7 +248,8 @@ async fn one_directory_serves_one_server() {
 async fn other_kinds_of_keys_are_refused() {
     let server = Server::start().await;
     for (body, code) in [
-        (r#"{"KeySpec":"RSA_2048","KeyUsage":"SIGN_VERIFY"}"#, "UnsupportedOperationException"),
+        (r#"{"KeySpec":"SM2","KeyUsage":"SIGN_VERIFY"}"#, "UnsupportedOperationException"),
+        (r#"{"KeySpec":"RSA_2048"}"#, "ValidationException"),
         (r#"{"MultiRegion":true}"#, "UnsupportedOperationException"),
         (r#"{"Origin":"EXTERNAL"}"#, "UnsupportedOperationException"),
         (r#"{"Origin":"EXTERNAL_KEY_STORE"}"#, "UnsupportedOperationException"),

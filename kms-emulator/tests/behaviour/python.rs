@@ -9,6 +9,8 @@ use crate::harness::Server;
 
 /// What boto3 is made to do: every operation, with its replies parsed by botocore's own model.
 const BOTO3_TASKS: &str = include_str!("boto3_tasks.py");
+/// Keys of every spec, each result checked by the `cryptography` package.
+const ASYMMETRIC_TASKS: &str = include_str!("asymmetric_tasks.py");
 
 async fn run(server: &Server, program: PathBuf, arguments: &[&str]) -> Output {
     let root = server.emulator.credentials();
@@ -25,15 +27,25 @@ async fn run(server: &Server, program: PathBuf, arguments: &[&str]) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-#[tokio::test]
-async fn boto3_does_everything() {
-    let python = require!(Peer::PythonBoto3.find());
+/// Runs a list of tasks, which prints `done` behind the last.
+async fn run_tasks(python: PathBuf, tasks: &str) {
     let server = Server::start().await;
-    let output = run(&server, python, &["-c", BOTO3_TASKS]).await;
+    let output = run(&server, python, &["-c", tasks]).await;
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{errors}");
     assert!(text.ends_with("done\n"), "{text}{errors}");
+}
+
+#[tokio::test]
+async fn boto3_does_everything() {
+    run_tasks(require!(Peer::PythonBoto3.find()), BOTO3_TASKS).await;
+}
+
+/// The interpreter of the Python Encryption SDK, which has boto3 and brings `cryptography`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_every_spec_agree_with_an_independent_library() {
+    run_tasks(require!(Peer::PythonEncryptionSdk.find()), ASYMMETRIC_TASKS).await;
 }
 
 #[tokio::test]
