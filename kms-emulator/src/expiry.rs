@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Timestamp;
-use crate::kms::Kms;
+use crate::kms::{self, Kms};
 use crate::records::Key;
 
 /// Pause between two looks for keys to delete. AWS says that it may take up to a day longer.
@@ -31,16 +31,17 @@ pub(crate) async fn delete_expired_keys(kms: Arc<Kms>, mut stop: watch::Receiver
 
 /// Removes the key first, then its material: a crash in between leaves material that no key names, and
 /// never a key without material. As AWS does it, a store that is away keeps its orphan.
-async fn delete(kms: &Kms, key: &Key, now: Timestamp) {
+async fn delete(server: &Kms, key: &Key, now: Timestamp) {
     let (realm, id) = (key.realm.clone(), key.id);
-    let removed = kms
+    let removed = server
         .registry
         .update(move |draft| {
-            let is_due = draft.state().key(&realm, id).is_some_and(|key| key.is_expired(now));
-            if is_due {
+            let due = draft.state().key(&realm, id).filter(|key| key.is_expired(now)).cloned();
+            if let Some(key) = &due {
                 draft.delete_key(&realm, id);
+                kms::after_deletion(draft, key, now);
             }
-            Ok::<bool, std::convert::Infallible>(is_due)
+            Ok::<bool, std::convert::Infallible>(due.is_some())
         })
         .await;
     match removed {
@@ -51,7 +52,7 @@ async fn delete(kms: &Kms, key: &Key, now: Timestamp) {
             return;
         }
     }
-    let Some(store) = kms.key_stores.of(key) else { return };
+    let Some(store) = server.key_stores.of(key) else { return };
     if let Err(error) = store.delete(&key.material).await {
         tracing::warn!(key = %key.arn(), %error, "the key material of a deleted key remains");
     }

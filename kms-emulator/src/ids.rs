@@ -120,6 +120,12 @@ impl KeyId {
         Self { bytes: *uuid::Uuid::new_v4().as_bytes(), multi_region: false }
     }
 
+    /// A new random id of a multi-Region key.
+    #[must_use]
+    pub fn random_multi_region() -> Self {
+        Self { multi_region: true, ..Self::random() }
+    }
+
     /// The id's sixteen bytes, and whether it is a multi-Region key's.
     pub(crate) fn to_parts(self) -> ([u8; 16], bool) {
         (self.bytes, self.multi_region)

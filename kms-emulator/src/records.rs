@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AliasName, KeyArn, KeyId, RealmId};
+use crate::ids::{AccountId, AliasName, KeyArn, KeyId, RealmId, Region};
 use crate::policy::KeyPolicy;
 
 pub(crate) use cluster::{Cluster, ClusterCertificates, ClusterClaim, ClusterStage, Hsm};
@@ -59,6 +59,8 @@ pub(crate) enum Lifecycle {
     Disabled,
     /// To be deleted at `at`; the owner chose a waiting period of `window_days`.
     PendingDeletion { at: Timestamp, window_days: u32 },
+    /// A primary key, to be deleted `window_days` days after the last of its replicas.
+    PendingReplicaDeletion { window_days: u32 },
 }
 
 /// The id of one version of a key's material: 32 bytes, written as 64 hexadecimal digits.
@@ -140,6 +142,8 @@ pub(crate) struct Key {
     pub(crate) earlier: Arc<[Arc<Material>]>,
     /// None while automatic rotation is off.
     pub(crate) rotation: Option<RotationSchedule>,
+    /// The Region of the primary key; none for a single-Region key.
+    pub(crate) primary_region: Option<Region>,
 }
 
 impl Key {
@@ -163,6 +167,19 @@ impl Key {
         let earlier = self.earlier.iter().chain([&self.material]).map(Arc::clone);
         self.earlier = earlier.collect();
         self.material = Arc::new(new);
+    }
+
+    /// Whether the key is the primary one of those of its id; a single-Region key always is.
+    pub(crate) fn is_primary(&self) -> bool {
+        self.primary_region.as_ref().is_none_or(|primary| *primary == self.realm.region)
+    }
+
+    /// Takes over what the keys of one id share: material, rotation and the primary Region.
+    pub(crate) fn share_properties_of(&mut self, primary: &Self) {
+        self.material = Arc::clone(&primary.material);
+        self.earlier = Arc::clone(&primary.earlier);
+        self.rotation = primary.rotation;
+        self.primary_region.clone_from(&primary.primary_region);
     }
 
     /// Whether the waiting period is over: from then on the key does not exist for anyone, whether or

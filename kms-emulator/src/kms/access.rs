@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::Call;
 use super::grants;
 use super::key_state::KeyState;
+use super::multi_region;
 use super::state_table::{self, StateAllows};
 use crate::clock::Timestamp;
 use crate::ids::{ALIAS_PREFIX, AliasName, KeyId, RealmId, split_kms_arn};
 use crate::policy::{self, Authorized, Query, RequestFacts};
 use crate::protocol::{Fault, FaultCode};
 use crate::records::Key;
-use crate::registry::State;
+use crate::registry::{Draft, State};
 
 /// How an operation lets its key be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +206,8 @@ impl AuthorizedKey {
 
     /// Refuses a key pending deletion, for operations whose row leaves the decision to them.
     pub(super) fn refuse_pending_deletion(&self, call: &Call) -> Result<(), Fault> {
-        if self.state(call) == KeyState::PendingDeletion {
+        let waits = [KeyState::PendingDeletion, KeyState::PendingReplicaDeletion];
+        if waits.contains(&self.state(call)) {
             return Err(Fault::invalid_state(format!("{} is pending deletion.", self.key.arn())));
         }
         Ok(())
@@ -224,6 +226,15 @@ impl AuthorizedKey {
         T: Send + 'static,
         F: Fn(&mut Key) -> Result<T, Fault> + Send + 'static,
     {
+        self.change_in(call, move |_, key| change(key)).await
+    }
+
+    /// The same for a change that looks at more than the key.
+    pub(super) async fn change_in<T, F>(self, call: &Call, change: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Fn(&Draft, &mut Key) -> Result<T, Fault> + Send + 'static,
+    {
         let (kms, operation, now) = (Arc::clone(&call.kms), call.operation, call.now);
         let (realm, id) = (self.key.realm.clone(), self.key.id);
         call.update(move |draft| {
@@ -232,8 +243,8 @@ impl AuthorizedKey {
             let state = KeyState::of(newest, kms.key_stores.is_available(newest));
             state_table::check(operation, state, &newest.arn())?;
             let mut key = Key::clone(newest);
-            let value = change(&mut key)?;
-            draft.put_key(key);
+            let value = change(draft, &mut key)?;
+            multi_region::put_shared(draft, key);
             Ok(value)
         })
         .await

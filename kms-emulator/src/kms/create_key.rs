@@ -76,6 +76,7 @@ impl Operation for CreateKey {
                 key_origin: Some(origin.as_str()),
                 key_spec: Some(spec),
                 key_usage: Some(usage),
+                more: &[("multiregion", if input.multi_region { "true" } else { "false" })],
                 ..RequestFacts::default()
             },
         )?;
@@ -133,8 +134,8 @@ fn not_compatible(spec: KeySpec, usage: KeyUsage) -> Fault {
 
 /// Refuses the origins that are not provided; returns where the material is to be made.
 fn check_origin(input: &Input, spec: KeySpec) -> Result<Origin, Fault> {
-    if input.multi_region {
-        return Err(Fault::unsupported("Multi-Region keys are not provided here."));
+    if input.multi_region && input.custom_key_store_id.is_some() {
+        return Err(Fault::unsupported("Keys of a custom key store cannot be multi-Region keys."));
     }
     if input.xks_key_id.is_some() {
         return Err(Fault::unsupported("External key stores are not provided here."));
@@ -169,7 +170,7 @@ async fn make(call: &Call, input: &Input, draft: &Draft) -> Result<Key, Fault> {
         Some(text) => key_policy::parse(text)?,
         None => key_policy::parse(&default_key_policy(call.realm.account))?,
     };
-    let id = KeyId::random();
+    let id = if input.multi_region { KeyId::random_multi_region() } else { KeyId::random() };
     let arn = call.realm.key_arn(id);
     // Before any material exists, so that a refusal leaves none behind.
     if !input.bypass_policy_lockout {
@@ -195,5 +196,6 @@ async fn make(call: &Call, input: &Input, draft: &Draft) -> Result<Key, Fault> {
         material: Arc::new(material),
         earlier: Arc::default(),
         rotation: None,
+        primary_region: input.multi_region.then(|| call.realm.region.clone()),
     })
 }

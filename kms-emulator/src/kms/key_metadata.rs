@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::key_state::KeyState;
+use super::multi_region::{self, Configuration};
 use super::{Call, algorithms, cryptography};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClusterId, KeyArn, KeyId};
@@ -40,6 +41,10 @@ pub(super) struct KeyMetadata {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mac_algorithms: Vec<&'static str>,
     multi_region: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_region_configuration: Option<Configuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_deletion_window_in_days: Option<u32>,
     /// Only for keys whose material can be rotated: none of a custom key store.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_key_material_id: Option<MaterialId>,
@@ -52,7 +57,11 @@ impl KeyMetadata {
         let store = store.and_then(|id| call.state.custom_key_store(&key.realm, &id));
         let deletion_date = match key.lifecycle {
             Lifecycle::PendingDeletion { at, .. } => Some(at),
-            Lifecycle::Enabled | Lifecycle::Disabled => None,
+            _ => None,
+        };
+        let pending_deletion_window_in_days = match key.lifecycle {
+            Lifecycle::PendingReplicaDeletion { window_days } => Some(window_days),
+            _ => None,
         };
         Self {
             account: key.realm.account,
@@ -74,7 +83,9 @@ impl KeyMetadata {
             signing_algorithms: algorithms::signing_names(key),
             key_agreement_algorithms: algorithms::agreement_names(key),
             mac_algorithms: algorithms::mac_names(key),
-            multi_region: false,
+            multi_region: key.primary_region.is_some(),
+            multi_region_configuration: multi_region::configuration(call, key),
+            pending_deletion_window_in_days,
             current_key_material_id: cryptography::current_material(key)
                 .filter(|_| key.origin == Origin::AwsKms),
         }

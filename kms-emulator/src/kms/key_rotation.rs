@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::access::Naming;
 use super::key_state::KeyState;
-use super::{Call, Operation, rotation, shapes};
+use super::{Call, Operation, multi_region, rotation, shapes};
 use crate::clock::Timestamp;
 use crate::ids::KeyArn;
 use crate::policy::RequestFacts;
@@ -45,6 +45,7 @@ impl Operation for EnableKeyRotation {
             RequestFacts { more: &[("rotationperiodindays", &period)], ..RequestFacts::default() };
         let key = found.authorize(call, facts)?;
         rotation::check(key.key())?;
+        multi_region::refuse_replica(key.key())?;
         let period_days = input.period_days;
         let schedule = RotationSchedule { period_days, next: call.now.plus_days(period_days) };
         key.change(call, move |key| {
@@ -81,6 +82,7 @@ impl Operation for DisableKeyRotation {
         call.check_own(found.key())?;
         let key = found.authorize(call, RequestFacts::default())?;
         rotation::check(key.key())?;
+        multi_region::refuse_replica(key.key())?;
         key.change(call, |key| {
             key.rotation = None;
             Ok(())
@@ -112,7 +114,8 @@ impl Operation for GetKeyRotationStatus {
         let key = found.authorize(call, RequestFacts::default())?;
         rotation::check(key.key())?;
         // A key that waits for its deletion is not rotated and shows it.
-        let is_live = key.state(call) != KeyState::PendingDeletion;
+        let waits = [KeyState::PendingDeletion, KeyState::PendingReplicaDeletion];
+        let is_live = !waits.contains(&key.state(call));
         let key = key.in_state(call)?;
         let schedule = key.key().rotation.filter(|_| is_live);
         Ok(Status {

@@ -10,6 +10,7 @@ pub(crate) enum KeyState {
     Enabled,
     Disabled,
     PendingDeletion,
+    PendingReplicaDeletion,
     PendingImport,
     Unavailable,
     Creating,
@@ -33,6 +34,7 @@ impl KeyState {
     pub(crate) fn of(key: &Key, is_available: bool) -> Self {
         match key.lifecycle {
             Lifecycle::PendingDeletion { .. } => Self::PendingDeletion,
+            Lifecycle::PendingReplicaDeletion { .. } => Self::PendingReplicaDeletion,
             _ if !is_available => Self::Unavailable,
             Lifecycle::Enabled => Self::Enabled,
             Lifecycle::Disabled => Self::Disabled,
@@ -47,12 +49,20 @@ impl KeyState {
 
     /// The column of the key-state table.
     pub(super) fn column(self) -> usize {
-        Self::COLUMNS.iter().position(|(state, _)| *state == self).unwrap_or(usize::MAX)
+        // The guide has one column for both ways to wait for a deletion.
+        let state = match self {
+            Self::PendingReplicaDeletion => Self::PendingDeletion,
+            other => other,
+        };
+        Self::COLUMNS.iter().position(|(column, _)| *column == state).unwrap_or(usize::MAX)
     }
 
     /// The name on the wire.
     pub(crate) fn as_str(self) -> &'static str {
-        Self::COLUMNS.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+        match self {
+            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
+            state => Self::COLUMNS.iter().find(|(column, _)| *column == state).map_or("", |c| c.1),
+        }
     }
 }
 

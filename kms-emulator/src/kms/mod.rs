@@ -56,11 +56,13 @@ mod list_grants;
 mod list_key_policies;
 mod list_keys;
 mod list_resource_tags;
+mod multi_region;
 mod operation;
 mod operations;
 mod pagination;
 mod put_key_policy;
 mod re_encrypt;
+mod replicate_key;
 mod revoke_grant;
 mod rotate_key_on_demand;
 mod rotation;
@@ -74,6 +76,7 @@ mod untag_resource;
 mod update_alias;
 mod update_custom_key_store;
 mod update_key_description;
+mod update_primary_region;
 
 use std::sync::Arc;
 
@@ -84,6 +87,7 @@ use crate::registry::Registry;
 
 pub(crate) use call::Call;
 pub(crate) use connection::resume_all;
+pub(crate) use multi_region::after_deletion;
 pub(crate) use operation::{Operation, Registration, register};
 pub(crate) use operations::{OPERATIONS, UNSUPPORTED};
 pub(crate) use rotation::rotate_due_keys;

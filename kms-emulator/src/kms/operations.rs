@@ -30,6 +30,7 @@ use super::list_keys::ListKeys;
 use super::list_resource_tags::ListResourceTags;
 use super::put_key_policy::PutKeyPolicy;
 use super::re_encrypt::ReEncrypt;
+use super::replicate_key::ReplicateKey;
 use super::revoke_grant::{RetireGrant, RevokeGrant};
 use super::rotate_key_on_demand::{ListKeyRotations, RotateKeyOnDemand};
 use super::schedule_key_deletion::ScheduleKeyDeletion;
@@ -39,6 +40,7 @@ use super::untag_resource::UntagResource;
 use super::update_alias::UpdateAlias;
 use super::update_custom_key_store::UpdateCustomKeyStore;
 use super::update_key_description::UpdateKeyDescription;
+use super::update_primary_region::UpdatePrimaryRegion;
 use super::{Registration, register};
 
 /// Longest body of a request that names things or carries at most 6 KiB and a context, in bytes.
@@ -84,6 +86,7 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<ListRetirableGrants>(NAMES_BYTES),
     register::<PutKeyPolicy>(POLICY_BYTES),
     register::<ReEncrypt>(NAMES_BYTES),
+    register::<ReplicateKey>(POLICY_BYTES),
     register::<RetireGrant>(NAMES_BYTES),
     register::<RevokeGrant>(NAMES_BYTES),
     register::<RotateKeyOnDemand>(NAMES_BYTES),
@@ -94,6 +97,7 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<UpdateAlias>(NAMES_BYTES),
     register::<UpdateCustomKeyStore>(NAMES_BYTES),
     register::<UpdateKeyDescription>(NAMES_BYTES),
+    register::<UpdatePrimaryRegion>(NAMES_BYTES),
     register::<Verify>(NAMES_BYTES),
     register::<VerifyMac>(NAMES_BYTES),
 ];
@@ -106,6 +110,4 @@ pub(crate) static UNSUPPORTED: &[&str] = &[
     "GetKeyLastUsage",
     "GetParametersForImport",
     "ImportKeyMaterial",
-    "ReplicateKey",
-    "UpdatePrimaryRegion",
 ];

@@ -6,7 +6,7 @@ use super::access::Naming;
 use super::key_rotation::KeyInput;
 use super::pagination::Page;
 use super::shapes::names;
-use super::{Call, Operation, rotation, shapes};
+use super::{Call, Operation, multi_region, rotation, shapes};
 use crate::clock::Timestamp;
 use crate::ids::KeyArn;
 use crate::keystore::KeyStoreError;
@@ -38,6 +38,7 @@ impl Operation for RotateKeyOnDemand {
         call.check_own(found.key())?;
         let key = found.authorize(call, RequestFacts::default())?;
         rotation::check(key.key())?;
+        multi_region::refuse_replica(key.key())?;
         check_count(key.key())?;
         let key_id = key.key().arn();
         let rotated = Rotated { at: call.now, kind: RotationKind::OnDemand };

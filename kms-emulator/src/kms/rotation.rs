@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::Kms;
 use super::access::live_key;
 use super::key_state::KeyState;
+use super::multi_region;
 use crate::clock::Timestamp;
 use crate::keystore::KeyStoreError;
 use crate::protocol::Fault;
@@ -62,7 +63,8 @@ pub(crate) async fn rotate_due_keys(kms: Arc<Kms>, mut stop: watch::Receiver<boo
 /// A key that is disabled or waits for its deletion keeps its schedule and is rotated when it is
 /// enabled again.
 fn is_due(key: &Key, now: Timestamp) -> bool {
-    KeyState::of(key, true) == KeyState::Enabled
+    key.is_primary()
+        && KeyState::of(key, true) == KeyState::Enabled
         && key.rotation.is_some_and(|rotation| rotation.next <= now)
 }
 
@@ -75,7 +77,7 @@ async fn rotate(kms: &Kms, key: &Key, now: Timestamp) -> Result<(), Fault> {
         if let Some(mut key) = newest.map(|key| Key::clone(key)) {
             key.rotate(new.clone());
             key.rotation = key.rotation.map(|rotation| after(rotation, now));
-            draft.put_key(key);
+            multi_region::put_shared(draft, key);
         }
         Ok::<(), std::convert::Infallible>(())
     });

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::access::Naming;
 use super::key_state::KeyState;
-use super::{Call, Operation, shapes};
+use super::{Call, Operation, multi_region, shapes};
 use crate::clock::Timestamp;
 use crate::ids::KeyArn;
 use crate::policy::RequestFacts;
@@ -39,7 +39,8 @@ impl Request for Input {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Output {
     key_id: KeyArn,
-    deletion_date: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_date: Option<Timestamp>,
     key_state: KeyState,
     pending_window_in_days: u32,
 }
@@ -64,15 +65,24 @@ impl Operation for ScheduleKeyDeletion {
         let key = found.authorize(call, facts)?;
         let key_id = key.key().arn();
         let at = call.now.plus_days(window_days);
-        key.change(call, move |key| {
-            key.lifecycle = Lifecycle::PendingDeletion { at, window_days };
-            Ok(())
-        })
-        .await?;
+        let lifecycle = key
+            .change_in(call, move |draft, key| {
+                key.lifecycle = if multi_region::has_replicas(draft, key) {
+                    Lifecycle::PendingReplicaDeletion { window_days }
+                } else {
+                    Lifecycle::PendingDeletion { at, window_days }
+                };
+                Ok(key.lifecycle)
+            })
+            .await?;
+        let waits_for_replicas = matches!(lifecycle, Lifecycle::PendingReplicaDeletion { .. });
         Ok(Output {
             key_id,
-            deletion_date: at,
-            key_state: KeyState::PendingDeletion,
+            deletion_date: (!waits_for_replicas).then_some(at),
+            key_state: match waits_for_replicas {
+                true => KeyState::PendingReplicaDeletion,
+                false => KeyState::PendingDeletion,
+            },
             pending_window_in_days: window_days,
         })
     }

@@ -56,7 +56,6 @@ impl CallFacts<'_> {
         if let Some(context_key) = name.strip_prefix("encryptioncontext:") {
             return named(request.encryption_context, context_key);
         }
-        let key_only = |value: &str| self.key.map(|_| value.to_owned()).into_iter().collect();
         match name {
             "encryptioncontextkeys" => {
                 request.encryption_context.into_iter().flatten().map(|(k, _)| k.clone()).collect()
@@ -70,7 +69,13 @@ impl CallFacts<'_> {
                 one(self.key.map(|key| key.usage).or(request.key_usage).map(KeyUsage::as_str))
             }
             "encryptionalgorithm" => one(request.encryption_algorithm),
-            "multiregion" => key_only("false"),
+            "multiregion" if self.key.is_some() => {
+                one(self.key.map(|key| key.primary_region.is_some()))
+            }
+            "multiregionkeytype" => one(self
+                .key
+                .filter(|key| key.primary_region.is_some())
+                .map(|key| if key.is_primary() { "PRIMARY" } else { "REPLICA" })),
             "requestalias" => one(request.request_alias),
             "resourcealiases" => {
                 request.resource_aliases.map(|look_up| look_up()).unwrap_or_default()

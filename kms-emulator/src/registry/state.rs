@@ -35,6 +35,16 @@ impl State {
         self.realm(realm)?.keys.get(&id)
     }
 
+    /// The keys of the same id in the account's other Regions.
+    pub(crate) fn relatives<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Arc<Key>> {
+        let regions = key.primary_region.as_ref().map(|_| self.realms.iter());
+        regions
+            .into_iter()
+            .flatten()
+            .filter(|(realm, _)| realm.account == key.realm.account && **realm != key.realm)
+            .filter_map(|(_, realm)| realm.keys.get(&key.id))
+    }
+
     /// An alias.
     pub(crate) fn alias(&self, realm: &RealmId, name: &AliasName) -> Option<&Arc<Alias>> {
         self.realm(realm)?.aliases.get(name)

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 
 use super::{StorageError, clusters, grants};
 use crate::clock::Timestamp;
-use crate::ids::{KeyId, RealmId};
+use crate::ids::{KeyId, RealmId, Region};
 use crate::policy::KeyPolicy;
 use crate::records::{
     Alias, Key, KeySpec, KeyUsage, Lifecycle, Material, MaterialId, Origin, RootCredential,
@@ -102,6 +102,7 @@ fn load_keys(
             material: Arc::new(material(row, "material_id")?),
             earlier: earlier.into(),
             rotation: rotation(row)?,
+            primary_region: primary_region(row)?,
         }));
     }
     Ok(())
@@ -151,6 +152,14 @@ fn rotation(row: &Row<'_>) -> Result<Option<RotationSchedule>, StorageError> {
     }))
 }
 
+fn primary_region(row: &Row<'_>) -> Result<Option<Region>, StorageError> {
+    let name: Option<String> = row.get("primary_region")?;
+    let parse = |name: String| {
+        name.parse().map_err(|reason| damaged("key", &name, format!("primary_region: {reason}")))
+    };
+    name.map(parse).transpose()
+}
+
 fn load_aliases(connection: &Connection, state: &mut State) -> Result<(), StorageError> {
     let mut query = connection.prepare("SELECT * FROM alias")?;
     let mut rows = query.query([])?;
@@ -189,6 +198,9 @@ fn lifecycle(row: &Row<'_>, id: KeyId) -> Result<Lifecycle, StorageError> {
     match row.get_ref("lifecycle")?.as_str().unwrap_or_default() {
         "Enabled" => Ok(Lifecycle::Enabled),
         "Disabled" => Ok(Lifecycle::Disabled),
+        "PendingReplicaDeletion" => {
+            Ok(Lifecycle::PendingReplicaDeletion { window_days: row.get("deletion_window_days")? })
+        }
         "PendingDeletion" => Ok(Lifecycle::PendingDeletion {
             at: Timestamp::from_millis(row.get("deletion_millis")?),
             window_days: row.get("deletion_window_days")?,

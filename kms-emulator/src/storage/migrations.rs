@@ -72,6 +72,8 @@ const STEPS: &[&str] = &[
      ALTER TABLE key ADD COLUMN rotation_next_millis INTEGER;
      ALTER TABLE key_material ADD COLUMN rotated_millis INTEGER;
      ALTER TABLE key_material ADD COLUMN rotation_kind TEXT;",
+    // 6: multi-Region keys.
+    "ALTER TABLE key ADD COLUMN primary_region TEXT;",
 ];
 
 /// Brings the database to the newest schema.

@@ -39,6 +39,7 @@ fn key() -> Arc<Key> {
         }),
         earlier: Arc::default(),
         rotation: None,
+        primary_region: None,
     })
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
 use super::{Change, Storage, StorageError, clusters, grants, load, migrations};
-use crate::records::{Alias, Key, Lifecycle, RootCredential};
+use crate::ids::Region;
+use crate::records::{Alias, Key, Lifecycle, Material, RootCredential};
 use crate::registry::State;
 
 /// The file in the data directory.
@@ -173,6 +174,9 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
     let (lifecycle, deletion, window) = match key.lifecycle {
         Lifecycle::Enabled => ("Enabled", None, None),
         Lifecycle::Disabled => ("Disabled", None, None),
+        Lifecycle::PendingReplicaDeletion { window_days } => {
+            ("PendingReplicaDeletion", None, Some(window_days))
+        }
         Lifecycle::PendingDeletion { at, window_days } => {
             ("PendingDeletion", Some(at.as_millis()), Some(window_days))
         }
@@ -181,14 +185,15 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
         .prepare_cached(
             "INSERT INTO key (account, region, id, created_millis, description, lifecycle,
                 deletion_millis, deletion_window_days, origin, custom_key_store, policy, material_id,
-                spec, usage, rotation_period_days, rotation_next_millis)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                spec, usage, rotation_period_days, rotation_next_millis, primary_region)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
              ON CONFLICT DO UPDATE SET description = excluded.description,
                 lifecycle = excluded.lifecycle, deletion_millis = excluded.deletion_millis,
                 deletion_window_days = excluded.deletion_window_days, policy = excluded.policy,
                 material_id = excluded.material_id,
                 rotation_period_days = excluded.rotation_period_days,
-                rotation_next_millis = excluded.rotation_next_millis",
+                rotation_next_millis = excluded.rotation_next_millis,
+                primary_region = excluded.primary_region",
         )?
         .execute(params![
             account,
@@ -207,9 +212,26 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
             key.usage.as_str(),
             key.rotation.map(|rotation| rotation.period_days),
             key.rotation.map(|rotation| rotation.next.as_millis()),
+            key.primary_region.as_ref().map(Region::as_str),
         ])?;
-    // Earlier materials have their rows: they were current once.
-    let material = &key.material;
+    put_materials(transaction, key)?;
+    put_tags(transaction, key, &account, &id)
+}
+
+/// Adds the materials that have no row yet; a new replica has several.
+fn put_materials(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
+    for material in key.materials() {
+        put_material(transaction, key, material)?;
+    }
+    Ok(())
+}
+
+fn put_material(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    material: &Material,
+) -> rusqlite::Result<()> {
+    let (account, region) = (key.realm.account.to_string(), key.realm.region.as_str());
     transaction
         .prepare_cached(
             "INSERT INTO key_material (account, region, key_id, id, reference, rotated_millis,
@@ -219,13 +241,13 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
         .execute(params![
             account,
             region,
-            id,
+            key.id.to_string(),
             material.id.0,
             material.reference,
             material.rotated.map(|rotated| rotated.at.as_millis()),
             material.rotated.map(|rotated| rotated.kind.as_str()),
         ])?;
-    put_tags(transaction, key, &account, &id)
+    Ok(())
 }
 
 fn put_tags(

@@ -127,4 +127,56 @@ kms.encrypt(KeyId=key, Plaintext=b"x", GrantTokens=[granted["GrantToken"]])
 refused("InvalidGrantTokenException", kms.encrypt, KeyId=key, Plaintext=b"x", GrantTokens=["none"])
 kms.retire_grant(GrantToken=granted["GrantToken"])
 assert kms.list_grants(KeyId=key)["Grants"] == []
+
+# Multi-Region keys: one material in two Regions, one primary, shared rotation.
+abroad = boto3.client("kms", region_name="eu-west-1")
+created = kms.create_key(MultiRegion=True, Description="first")["KeyMetadata"]
+mrk = created["KeyId"]
+assert mrk.startswith("mrk-") and created["MultiRegion"] is True
+assert created["MultiRegionConfiguration"]["MultiRegionKeyType"] == "PRIMARY", created
+refused("NotFoundException", abroad.describe_key, KeyId=mrk)
+refused("UnsupportedOperationException", kms.replicate_key, KeyId=key, ReplicaRegion="eu-west-1")
+blob = kms.encrypt(KeyId=mrk, Plaintext=b"here", EncryptionContext=context)["CiphertextBlob"]
+replicated = kms.replicate_key(
+    KeyId=mrk, ReplicaRegion="eu-west-1", Description="second", Tags=[{"TagKey": "a", "TagValue": "1"}]
+)
+replica = replicated["ReplicaKeyMetadata"]
+assert replica["KeyId"] == mrk and ":eu-west-1:" in replica["Arn"], replica
+assert replica["MultiRegionConfiguration"]["MultiRegionKeyType"] == "REPLICA", replica
+assert replica["Description"] == "second" and replicated["ReplicaTags"] == [{"TagKey": "a", "TagValue": "1"}]
+assert replica["CurrentKeyMaterialId"] == created["CurrentKeyMaterialId"]
+configuration = kms.describe_key(KeyId=mrk)["KeyMetadata"]["MultiRegionConfiguration"]
+assert configuration["ReplicaKeys"] == [{"Arn": replica["Arn"], "Region": "eu-west-1"}], configuration
+assert configuration == {
+    **abroad.describe_key(KeyId=mrk)["KeyMetadata"]["MultiRegionConfiguration"], "MultiRegionKeyType": "PRIMARY"
+}
+refused("AlreadyExistsException", kms.replicate_key, KeyId=mrk, ReplicaRegion="eu-west-1")
+refused("UnsupportedOperationException", abroad.replicate_key, KeyId=mrk, ReplicaRegion="eu-north-1")
+opened = abroad.decrypt(CiphertextBlob=blob, EncryptionContext=context)
+assert opened["Plaintext"] == b"here" and opened["KeyId"] == replica["Arn"], opened
+refused("UnsupportedOperationException", abroad.rotate_key_on_demand, KeyId=mrk)
+kms.rotate_key_on_demand(KeyId=mrk)
+kms.enable_key_rotation(KeyId=mrk)
+assert abroad.get_key_rotation_status(KeyId=mrk)["KeyRotationEnabled"] is True
+newer = abroad.encrypt(KeyId=mrk, Plaintext=b"there")["CiphertextBlob"]
+opened = kms.decrypt(CiphertextBlob=newer)
+assert opened["Plaintext"] == b"there" and opened["KeyMaterialId"] != created["CurrentKeyMaterialId"]
+assert abroad.decrypt(CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == b"here"
+kms.disable_key(KeyId=mrk)
+assert abroad.describe_key(KeyId=mrk)["KeyMetadata"]["KeyState"] == "Enabled"
+kms.enable_key(KeyId=mrk)
+waiting = kms.schedule_key_deletion(KeyId=mrk, PendingWindowInDays=7)
+assert waiting["KeyState"] == "PendingReplicaDeletion" and "DeletionDate" not in waiting, waiting
+kms.cancel_key_deletion(KeyId=mrk)
+kms.enable_key(KeyId=mrk)
+kms.update_primary_region(KeyId=mrk, PrimaryRegion="eu-west-1")
+for client, kind in ((kms, "REPLICA"), (abroad, "PRIMARY")):
+    shown = client.describe_key(KeyId=mrk)["KeyMetadata"]["MultiRegionConfiguration"]
+    assert shown["MultiRegionKeyType"] == kind and shown["PrimaryKey"]["Region"] == "eu-west-1", shown
+refused("UnsupportedOperationException", kms.update_primary_region, KeyId=mrk, PrimaryRegion="us-east-1")
+signer = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY", MultiRegion=True)["KeyMetadata"]["KeyId"]
+kms.replicate_key(KeyId=signer, ReplicaRegion="eu-west-1")
+signature = kms.sign(KeyId=signer, Message=b"m", SigningAlgorithm="ECDSA_SHA_256")["Signature"]
+verified = abroad.verify(KeyId=signer, Message=b"m", Signature=signature, SigningAlgorithm="ECDSA_SHA_256")
+assert verified["SignatureValid"] is True
 print("done")

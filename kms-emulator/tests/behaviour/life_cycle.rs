@@ -250,7 +250,6 @@ async fn other_kinds_of_keys_are_refused() {
     for (body, code) in [
         (r#"{"KeySpec":"SM2","KeyUsage":"SIGN_VERIFY"}"#, "UnsupportedOperationException"),
         (r#"{"KeySpec":"RSA_2048"}"#, "ValidationException"),
-        (r#"{"MultiRegion":true}"#, "UnsupportedOperationException"),
         (r#"{"Origin":"EXTERNAL"}"#, "UnsupportedOperationException"),
         (r#"{"Origin":"EXTERNAL_KEY_STORE"}"#, "UnsupportedOperationException"),
         (r#"{"KeyUsage":"SIGN_VERIFY"}"#, "ValidationException"),
