@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::access::{AuthorizedKey, Naming};
 use super::grants::{self, GrantOperation, PRINCIPAL};
 use super::{Call, Operation, cryptography, shapes};
-use crate::ids::GrantId;
+use crate::ids::{GrantId, KeyId, RealmId};
 use crate::policy::RequestFacts;
 use crate::protocol::{EnumValues, Fault, FaultCode, ListLimits, Members, Request, StringLimits};
 use crate::records::{Grant, GrantConstraints, GrantTerms, Key, KeySpec};
@@ -176,12 +176,7 @@ fn check_delegation(call: &Call, key: &AuthorizedKey, terms: &GrantTerms) -> Res
 }
 
 /// The grant of that name and those terms: the same request sent again.
-fn same_as(
-    state: &State,
-    realm: &crate::ids::RealmId,
-    key: crate::ids::KeyId,
-    terms: &GrantTerms,
-) -> Option<GrantId> {
+fn same_as(state: &State, realm: &RealmId, key: KeyId, terms: &GrantTerms) -> Option<GrantId> {
     terms.name.as_ref()?;
     let mut grants = state.realm(realm)?.grants_of(key);
     grants.find(|grant| grant.terms == *terms).map(|grant: &Arc<Grant>| grant.id)

@@ -8,6 +8,7 @@ use crate::ids::GrantId;
 use crate::ids::KeyId;
 use crate::policy::RequestFacts;
 use crate::protocol::{Fault, Members, Request};
+use crate::registry::Realm;
 
 /// Grants of a page for which no `Limit` is given.
 const DEFAULT_LIMIT: u32 = 50;
@@ -87,7 +88,7 @@ impl Operation for ListRetirableGrants {
         })?;
         let realm = call.state.realm(&call.realm).into_iter();
         let entries = realm
-            .flat_map(|realm| realm.grants())
+            .flat_map(Realm::grants)
             .filter(|grant| after.is_none_or(|after| (grant.key, grant.id) > after))
             .filter(|grant| grant.terms.retiring.as_deref() == Some(&*retiring))
             .map(|grant| (grant.key, Entry::of(grant)));

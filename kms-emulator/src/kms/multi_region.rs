@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::Call;
+use crate::clock::Timestamp;
 use crate::ids::{KeyArn, RealmId, Region};
 use crate::protocol::{Fault, StringLimits};
 use crate::records::{Key, Lifecycle};
@@ -96,7 +97,7 @@ pub(super) fn has_replicas(draft: &Draft, key: &Key) -> bool {
 }
 
 /// Starts the waiting period of a primary key whose last replica is gone.
-pub(crate) fn after_deletion(draft: &mut Draft, deleted: &Key, now: crate::clock::Timestamp) {
+pub(crate) fn after_deletion(draft: &mut Draft, deleted: &Key, now: Timestamp) {
     let relatives: Vec<Key> =
         draft.state().relatives(deleted).map(|relative| Key::clone(relative)).collect();
     let [primary] = relatives.as_slice() else { return };
