@@ -185,6 +185,12 @@ pub enum KmsError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The client lacks an operation.
+    #[error("this client does not offer {operation}")]
+    NotOffered {
+        /// The operation.
+        operation: &'static str,
+    },
     /// There is no client for a Region.
     #[error("no client for {region:?}: {reason}")]
     NoClient {

@@ -200,7 +200,7 @@ fn vectors_that_served_before_are_written_over() {
         assert_eq!(plaintext, sample);
         let parsed = fixtures::parse(&message);
         let materials = fixtures::decryption_materials(&manager, &parsed);
-        strongroom_sdk::oneshot::open_into(&message, parsed, materials, &mut plaintext).unwrap();
+        oneshot::open_into(&message, parsed, materials, &mut plaintext).unwrap();
         assert_eq!(plaintext, sample);
     }
     // Nothing is left in them after a failure.

@@ -92,7 +92,7 @@ mod tests {
     fn a_context_to_write_has_pairs_each_once_and_none_of_the_format_s() {
         let parse = |arguments: &[&str]| {
             let arguments: Vec<String> = arguments.iter().map(|&part| part.to_owned()).collect();
-            super::parse(&arguments)
+            parse(&arguments)
         };
         assert_eq!(parse(&["a=1", "b=2=3"]).unwrap().get("b"), Some("2=3"));
         for bad in [&["a"][..], &["a=1", "a=2"], &["aws-crypto-public-key=x"]] {
