@@ -301,7 +301,6 @@ impl<R: Read> PendingReader<R> {
 
 impl<R> PendingReader<R> {
     /// The input, the verified header, the bytes of the body that came with it, and the limits.
-    #[expect(clippy::type_complexity, reason = "taken apart at once by its two callers")]
     pub(crate) fn into_verified(
         self,
         materials: DecryptionMaterials,

@@ -46,7 +46,7 @@ fn random(length: usize) -> Result<SecretBuffer, Refusal> {
 /// A key in the form in which it works. The libraries cleanse their memory when it is dropped.
 pub(crate) enum WorkingKey {
     Aes(KeyBytes),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     RsaSigning(RsaSigning),
     RsaDecryption(RsaDecryption),
     EcSigning(EcPair),
@@ -64,7 +64,7 @@ impl WorkingKey {
     pub(crate) fn load(kind: KeyKind, secret: &[u8]) -> Result<Self, Refusal> {
         Ok(match kind {
             KeyKind::Aes256 => Self::Aes(aes_key(secret)?),
-            KeyKind::Hmac(hash) => Self::Hmac(hmac_key(hash, secret)?),
+            KeyKind::Hmac(hash) => Self::Hmac(Box::new(hmac_key(hash, secret)?)),
             KeyKind::RsaSigning(size) => Self::RsaSigning(RsaSigning::load(size, secret)?),
             KeyKind::RsaDecryption(size) => Self::RsaDecryption(RsaDecryption::load(size, secret)?),
             KeyKind::EcSigning(curve) => Self::EcSigning(EcPair::load(curve, secret)?),
