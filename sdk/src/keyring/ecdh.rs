@@ -240,6 +240,7 @@ impl Derived {
 }
 
 #[cfg(all(test, feature = "aws-lc"))]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use crate::crypto::aws_lc::provider;

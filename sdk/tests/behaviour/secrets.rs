@@ -210,7 +210,7 @@ fn loggable_texts() -> Vec<String> {
 fn nothing_that_can_be_logged_spells_a_key() {
     let texts = loggable_texts();
     // The search itself: it finds the marker where it is.
-    assert!(format!("{:?}", MARKER).contains(&spellings()[3]));
+    assert!(format!("{MARKER:?}").contains(&spellings()[3]));
     let hits: Vec<&String> =
         texts.iter().filter(|text| spellings().iter().any(|key| text.contains(key))).collect();
     say(&format!("S7: {} texts that could be logged, {} with a key", texts.len(), hits.len()));

@@ -13,8 +13,11 @@ mod choices;
 mod messages;
 mod permissive;
 
+/// A target: it panics when it finds a fault.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const ALL: [(&str, fn(&[u8])); 6] = [
+pub const ALL: [(&str, Target); 6] = [
     ("header", header::run),
     ("frame", frame::run),
     ("footer", footer::run),

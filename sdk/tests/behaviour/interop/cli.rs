@@ -123,7 +123,7 @@ fn policy(suite: AlgorithmSuite) -> &'static str {
 
 /// Whether the final frame is as long as the others.
 fn ends_in_a_full_frame(case: &Case) -> bool {
-    case.plaintext_length > 0 && case.plaintext_length % case.frame_length as usize == 0
+    case.plaintext_length > 0 && case.plaintext_length.is_multiple_of(case.frame_length as usize)
 }
 
 fn file_name(case: &Case) -> String {
