@@ -65,12 +65,16 @@ pub use certificates::{CertificateFault, TrustAnchor};
 pub use client::Client;
 pub use codec::{Blob, List, Malformed, Text};
 pub use control::Provider;
-pub use device::{Config, DataKeyPair, Device, Fleet, KeyToken, Port, SessionId};
+pub use device::{
+    Config, DataKeyPair, Device, Fleet, ImportKey, ImportParameters, ImportedKey, KeyToken, Port,
+    SessionId,
+};
 pub use error::{HsmError, Refusal};
 pub use factory::Factory;
 pub use key::{Attribute, AttributeValue, KeyHandle, KeyInfo, KeyUsage, Label, Possession};
 pub use mechanism::{
-    Curve, HashFunction, KeyKind, MlDsaParameters, RsaSize, SignatureScheme, SignedInput,
+    Curve, HashFunction, ImportWrapping, KeyKind, MlDsaParameters, RsaSize, SignatureScheme,
+    SignedInput,
 };
 pub use secret::{Password, Plaintext};
 pub use state::Pem;

@@ -78,6 +78,9 @@ pub const CLUSTER_MEMBERS_MAX: usize = 28;
 /// Longest token of a fleet key, in bytes: an RSA-4096 pair in PKCS #8 takes 2.4 KB.
 pub const TOKEN_BYTES_MAX: usize = 4_096;
 
+/// Longest wrapped key material of an import, in bytes: an RSA-4096 pair in PKCS #8 takes 3 KB.
+pub const IMPORT_BYTES_MAX: usize = 6_144;
+
 /// Most unwrapped working keys that a fleet device keeps; beyond, the older half is zeroised.
 pub const WORKING_KEYS_MAX: usize = 8_192;
 

@@ -250,7 +250,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn domain_key(&self) -> Result<Arc<KeyBytes>, Refusal> {
+    pub(super) fn domain_key(&self) -> Result<Arc<KeyBytes>, Refusal> {
         self.device.state()?.contents.domain_key.clone().ok_or(Refusal::NotInitialized)
     }
 
@@ -279,6 +279,6 @@ fn check_input(input: SignedInput<'_>) -> Result<(), Refusal> {
     check_length(bytes, PLAINTEXT_BYTES_MAX)
 }
 
-fn check_length(bytes: &[u8], max: usize) -> Result<(), Refusal> {
+pub(super) fn check_length(bytes: &[u8], max: usize) -> Result<(), Refusal> {
     if bytes.len() <= max { Ok(()) } else { Err(Refusal::TooLong) }
 }

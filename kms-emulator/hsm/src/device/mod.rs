@@ -5,6 +5,7 @@
 
 mod cipher;
 mod fleet;
+mod import;
 mod keys;
 mod provider;
 mod sessions;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::watch;
 
 pub use self::fleet::{DataKeyPair, Fleet};
+pub use self::import::{ImportKey, ImportParameters, ImportedKey};
 use self::sessions::Sessions;
 pub use self::sessions::{Port, SessionId};
 pub use self::token::KeyToken;

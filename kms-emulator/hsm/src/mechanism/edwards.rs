@@ -1,11 +1,11 @@
 //! Ed25519 and Ed25519ph (RFC 8032).
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsBigEndian, AsDer};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 use super::{SignatureScheme, SignedInput, aws_lc};
 use crate::error::Refusal;
-use crate::secret::{KEY_BYTES, KeyBytes, Plaintext};
+use crate::secret::{KEY_BYTES, KeyBytes, Plaintext, SecretBuffer};
 
 /// A pair, and the seed that the prehashed variant asks for.
 pub(crate) struct EdwardsPair {
@@ -65,6 +65,13 @@ impl EdwardsPair {
 /// The PKCS #8 document of a seed (RFC 8410, 7).
 pub(super) fn private_key_info(secret: &[u8]) -> Result<Plaintext, Refusal> {
     Plaintext::new(pair_of(secret)?.to_pkcs8v1()?.as_ref())
+}
+
+/// The seed in a PKCS #8 document (RFC 8410, 7).
+pub(super) fn seed_of(pkcs8: &[u8]) -> Result<SecretBuffer, Refusal> {
+    let pair =
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(|_| Refusal::InvalidKey)?;
+    Ok(SecretBuffer::new(pair.seed()?.as_be_bytes()?.as_ref().to_vec()))
 }
 
 fn pair_of(secret: &[u8]) -> Result<Ed25519KeyPair, Refusal> {

@@ -6,6 +6,7 @@
 mod aws_lc;
 mod ec;
 mod edwards;
+mod import;
 mod kind;
 mod ml_dsa;
 mod rsa;
@@ -17,14 +18,18 @@ use crate::crypto;
 use crate::error::Refusal;
 use crate::secret::{KEY_BYTES, KeyBytes, Plaintext, SecretBuffer};
 
+pub use import::ImportWrapping;
 pub use kind::{
     Curve, HashFunction, KeyKind, MlDsaParameters, RsaSize, SignatureScheme, SignedInput,
 };
 
+pub(crate) use import::{secret_encoding, unwrap};
+pub(crate) use rsa::RsaDecryption;
+
 use ec::{Agreement, EcPair};
 use edwards::EdwardsPair;
 use ml_dsa::MlDsaPair;
-use rsa::{RsaDecryption, RsaSigning};
+use rsa::RsaSigning;
 
 /// Makes a key and returns its secret encoding.
 pub(crate) fn generate(kind: KeyKind) -> Result<SecretBuffer, Refusal> {

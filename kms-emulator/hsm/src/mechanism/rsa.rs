@@ -100,7 +100,7 @@ pub(crate) struct RsaDecryption {
 }
 
 impl RsaDecryption {
-    pub(super) fn load(size: RsaSize, pkcs8: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn load(size: RsaSize, pkcs8: &[u8]) -> Result<Self, Refusal> {
         let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| Refusal::InvalidKey)?;
         if key.key_size_bytes() != size.modulus_bytes() {
             return Err(Refusal::InvalidKey);
@@ -113,7 +113,11 @@ impl RsaDecryption {
         })
     }
 
-    pub(super) fn public_key(&self) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn modulus_bytes(&self) -> usize {
+        self.private.key_size_bytes()
+    }
+
+    pub(crate) fn public_key(&self) -> Result<Vec<u8>, Refusal> {
         Ok(self.public_der.clone())
     }
 

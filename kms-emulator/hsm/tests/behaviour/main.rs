@@ -7,6 +7,7 @@ mod cluster;
 mod cryptography;
 mod durability;
 mod fleet;
+mod import;
 mod life;
 mod network;
 mod protocol;
