@@ -29,6 +29,15 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// The instant `seconds` seconds after the epoch, to the millisecond: how AWS JSON 1.1 writes a date.
+    #[must_use]
+    pub fn from_seconds(seconds: f64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "the factor is small")]
+        let millis = seconds * SECOND_MILLIS as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "it saturates at the ends of time")]
+        Self(millis.round() as i64)
+    }
+
     /// Milliseconds since the epoch.
     #[must_use]
     pub fn as_millis(self) -> i64 {

@@ -156,7 +156,7 @@ impl Emulator {
             tasks.push(tokio::spawn(admin.map_err(unusable)?));
         }
         tasks.push(tokio::spawn(kms::rotate_due_keys(Arc::clone(&kms), stopped.clone())));
-        tasks.push(tokio::spawn(expiry::delete_expired_keys(kms, stopped.clone())));
+        tasks.push(tokio::spawn(expiry::delete_expired(kms, stopped.clone())));
         tasks.push(tokio::spawn(server::serve(listener, Arc::clone(&dispatcher), stopped)));
         Ok(Self {
             address,

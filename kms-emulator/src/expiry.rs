@@ -1,7 +1,7 @@
-//! Deletes keys whose waiting period is over.
+//! Deletes keys whose waiting period is over, and imported material whose time is.
 //!
-//! A key stops to exist for every request at the moment of its deletion date; this task removes what is
-//! left of it soon after.
+//! A key stops to exist for every request at the moment of its deletion date, and material at that of its
+//! expiration; this task removes what is left of them soon after.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::records::Key;
 const LOOK_SECONDS: u64 = 5;
 
 /// Runs until `stop` changes.
-pub(crate) async fn delete_expired_keys(kms: Arc<Kms>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn delete_expired(kms: Arc<Kms>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_secs(LOOK_SECONDS);
     while tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_err() {
         let now = kms.clock.now();
@@ -25,6 +25,11 @@ pub(crate) async fn delete_expired_keys(kms: Arc<Kms>, mut stop: watch::Receiver
             state.all_keys().filter(|key| key.is_expired(now)).map(Arc::clone).collect();
         for key in expired {
             delete(&kms, &key, now).await;
+        }
+        let expired: Vec<Arc<Key>> =
+            state.all_keys().filter(|key| key.material.is_expired(now)).map(Arc::clone).collect();
+        for key in expired {
+            forget_material(&kms, &key, now).await;
         }
     }
 }
@@ -55,5 +60,20 @@ async fn delete(server: &Kms, key: &Key, now: Timestamp) {
     let Some(store) = server.key_stores.of(key) else { return };
     if let Err(error) = store.delete(&key.material).await {
         tracing::warn!(key = %key.arn(), %error, "the key material of a deleted key remains");
+    }
+}
+
+/// Removes imported material; the key stays and awaits the same material again.
+async fn forget_material(server: &Kms, key: &Key, now: Timestamp) {
+    let (realm, id) = (key.realm.clone(), key.id);
+    let forgotten = server.registry.update(move |draft| {
+        let newest = draft.state().key(&realm, id);
+        if let Some(key) = newest.and_then(|key| kms::without_expired_material(key, now)) {
+            draft.put_key(key);
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+    if let Err(error) = forgotten.await {
+        tracing::error!(key = %key.arn(), ?error, "expired key material was not deleted");
     }
 }

@@ -7,11 +7,11 @@ mod cluster;
 mod custom_key_store;
 mod grant;
 mod key_spec;
+mod material;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
@@ -24,12 +24,15 @@ pub(crate) use custom_key_store::{
 };
 pub(crate) use grant::{Grant, GrantConstraints, GrantTerms};
 pub(crate) use key_spec::{KeySpec, KeyUsage};
+pub(crate) use material::{Material, MaterialId, Rotated, RotationKind};
 
 /// Where a key's material was made and lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The default key store.
     AwsKms,
+    /// Outside, by the key's owner; it lives in the default key store once it is imported.
+    External,
     /// A CloudHSM cluster behind a custom key store.
     AwsCloudHsm,
 }
@@ -39,13 +42,16 @@ impl Origin {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::AwsKms => "AWS_KMS",
+            Self::External => "EXTERNAL",
             Self::AwsCloudHsm => "AWS_CLOUDHSM",
         }
     }
 
     /// The inverse of `as_str`.
     pub(crate) fn from_wire(name: &str) -> Option<Self> {
-        [Self::AwsKms, Self::AwsCloudHsm].into_iter().find(|origin| origin.as_str() == name)
+        [Self::AwsKms, Self::External, Self::AwsCloudHsm]
+            .into_iter()
+            .find(|origin| origin.as_str() == name)
     }
 }
 
@@ -61,57 +67,6 @@ pub(crate) enum Lifecycle {
     PendingDeletion { at: Timestamp, window_days: u32 },
     /// A primary key, to be deleted `window_days` days after the last of its replicas.
     PendingReplicaDeletion { window_days: u32 },
-}
-
-/// The id of one version of a key's material: 32 bytes, written as 64 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MaterialId(pub(crate) [u8; 32]);
-
-impl Serialize for MaterialId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(self.0))
-    }
-}
-
-/// One version of a key's material, as its key store finds it again.
-///
-/// The reference is no secret: for the default key store it is the key wrapped under a key that never
-/// leaves the HSM, for a cluster it says which object to look for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Material {
-    pub(crate) id: MaterialId,
-    pub(crate) reference: Box<[u8]>,
-    /// The rotation by which it became the current one; none for a key's first.
-    pub(crate) rotated: Option<Rotated>,
-}
-
-/// A rotation that has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rotated {
-    pub(crate) at: Timestamp,
-    pub(crate) kind: RotationKind,
-}
-
-/// What caused a rotation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RotationKind {
-    Automatic,
-    OnDemand,
-}
-
-impl RotationKind {
-    /// The name on the wire and in the database.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Automatic => "AUTOMATIC",
-            Self::OnDemand => "ON_DEMAND",
-        }
-    }
-
-    /// The inverse of `as_str`.
-    pub(crate) fn from_wire(name: &str) -> Option<Self> {
-        [Self::Automatic, Self::OnDemand].into_iter().find(|kind| kind.as_str() == name)
-    }
 }
 
 /// When a key is rotated by itself.
@@ -175,8 +130,14 @@ impl Key {
     }
 
     /// Takes over what the keys of one id share: material, rotation and the primary Region.
+    ///
+    /// Of imported material only the identity is shared: its owner imports it into each key.
     pub(crate) fn share_properties_of(&mut self, primary: &Self) {
-        self.material = Arc::clone(&primary.material);
+        if primary.origin != Origin::External {
+            self.material = Arc::clone(&primary.material);
+        } else if self.material.id != primary.material.id {
+            self.material = Arc::new(primary.material.forgotten());
+        }
         self.earlier = Arc::clone(&primary.earlier);
         self.rotation = primary.rotation;
         self.primary_region.clone_from(&primary.primary_region);

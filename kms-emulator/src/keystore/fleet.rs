@@ -4,6 +4,8 @@
 //! HSM none of them. Losing the HSM's directory loses every key: it belongs to the same backup as the
 //! database.
 
+mod import;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use zeroize::Zeroizing;
 use super::{KeyStore, KeyStoreError};
 use crate::ids::KeyArn;
 use crate::records::{Material, MaterialId};
+
+pub(crate) use import::{ImportError, WrappedMaterial};
 
 /// RSA keys that are made at the same time; more callers wait. Each takes a core for seconds.
 const RSA_GENERATIONS_MAX: usize = 2;
@@ -50,7 +54,7 @@ impl FleetKeyStore {
         {
             *to = *from;
         }
-        Ok(Material { id: MaterialId(id), reference: token.as_bytes().into(), rotated: None })
+        Ok(Material::made(MaterialId(id), token.as_bytes()))
     }
 
     /// Makes a data key pair, its private half sealed under the material.

@@ -19,7 +19,7 @@ use crate::protocol::{Fault, FaultCode};
 use crate::records::{Key, Material};
 
 pub(crate) use cloudhsm::{Connect, KMSUSER, Pool};
-pub(crate) use fleet::{FleetKeyStore, SignedMessage};
+pub(crate) use fleet::{FleetKeyStore, ImportError, SignedMessage, WrappedMaterial};
 
 /// Largest plaintext of one seal, in bytes: what `Encrypt` takes.
 pub(crate) const PLAINTEXT_BYTES_MAX: usize = 4_096;

@@ -201,7 +201,7 @@ impl AuthorizedKey {
 
     /// The key's state.
     pub(super) fn state(&self, call: &Call) -> KeyState {
-        KeyState::of(&self.key, call.kms.key_stores.is_available(&self.key))
+        KeyState::of(&self.key, call.kms.key_stores.is_available(&self.key), call.now)
     }
 
     /// Refuses a key pending deletion, for operations whose row leaves the decision to them.
@@ -211,6 +211,11 @@ impl AuthorizedKey {
             return Err(Fault::invalid_state(format!("{} is pending deletion.", self.key.arn())));
         }
         Ok(())
+    }
+
+    /// The same for an operation that works before it changes the key.
+    pub(super) fn check_state(&self, call: &Call) -> Result<(), Fault> {
+        state_table::check(call.operation, self.state(call), &self.key.arn()).map(drop)
     }
 
     /// Checks that the key's state allows the operation.
@@ -240,7 +245,7 @@ impl AuthorizedKey {
         call.update(move |draft| {
             let newest = live_key(draft.state(), &realm, id, now)
                 .ok_or_else(|| key_not_found(&realm.key_arn(id).to_string()))?;
-            let state = KeyState::of(newest, kms.key_stores.is_available(newest));
+            let state = KeyState::of(newest, kms.key_stores.is_available(newest), now);
             state_table::check(operation, state, &newest.arn())?;
             let mut key = Key::clone(newest);
             let value = change(draft, &mut key)?;

@@ -13,7 +13,7 @@ use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, Members, Request, StringLimits};
-use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Origin};
+use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Material, Origin};
 
 pub(super) struct CreateKey;
 
@@ -83,7 +83,7 @@ impl Operation for CreateKey {
         tags::check(&input.tags)?;
         let draft = Draft { spec, usage, kind, origin };
         let key = make(call, &input, &draft).await?;
-        let state = KeyState::of(&key, call.kms.key_stores.is_available(&key));
+        let state = KeyState::of(&key, call.kms.key_stores.is_available(&key), call.now);
         let key_metadata = KeyMetadata::of(call, &key, state);
         call.update(move |draft| {
             draft.put_key(key.clone());
@@ -155,9 +155,13 @@ fn check_origin(input: &Input, spec: KeySpec) -> Result<Origin, Fault> {
         (None | Some(OriginName::AwsKms), Some(_)) => {
             Err(Fault::validation("A CustomKeyStoreId needs the Origin AWS_CLOUDHSM."))
         }
-        (Some(OriginName::External), _) => {
-            Err(Fault::unsupported("Imported key material is not provided here."))
-        }
+        (Some(OriginName::External), None) => match spec {
+            KeySpec::MlDsa(_) => Err(Fault::unsupported("ML-DSA keys cannot be imported here.")),
+            _ => Ok(Origin::External),
+        },
+        (Some(OriginName::External), Some(_)) => Err(Fault::unsupported(
+            "Key material cannot be imported into a key of a custom key store.",
+        )),
         (Some(OriginName::ExternalKeyStore), _) => {
             Err(Fault::unsupported("External key stores are not provided here."))
         }
@@ -176,9 +180,10 @@ async fn make(call: &Call, input: &Input, draft: &Draft) -> Result<Key, Fault> {
     if !input.bypass_policy_lockout {
         key_policy::check_lockout(call, &policy, &arn)?;
     }
-    let material = match &input.custom_key_store_id {
-        None => call.kms.key_stores.fleet().create_kind(draft.kind).await,
-        Some(id) => custom_key_store::connected(call, id)?.create(&arn).await,
+    let material = match (&input.custom_key_store_id, draft.origin) {
+        (None, Origin::External) => Ok(Material::awaited()),
+        (None, _) => call.kms.key_stores.fleet().create_kind(draft.kind).await,
+        (Some(id), _) => custom_key_store::connected(call, id)?.create(&arn).await,
     };
     let material = material.map_err(KeyStoreError::into_creation_fault)?;
     Ok(Key {

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use super::import::ExpirationModel;
 use super::key_state::KeyState;
 use super::multi_region::{self, Configuration};
 use super::{Call, algorithms, cryptography};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClusterId, KeyArn, KeyId};
+use crate::protocol::EnumValues;
 use crate::records::{Key, Lifecycle, MaterialId, Origin};
 
 /// The members that a key has.
@@ -24,7 +26,12 @@ pub(super) struct KeyMetadata {
     key_state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_date: Option<Timestamp>,
+    /// Only while imported material is there, as the expiration model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_to: Option<Timestamp>,
     origin: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration_model: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_key_store_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +70,7 @@ impl KeyMetadata {
             Lifecycle::PendingReplicaDeletion { window_days } => Some(window_days),
             _ => None,
         };
+        let is_imported = key.origin == Origin::External && key.material.is_present(call.now);
         Self {
             account: key.realm.account,
             key_id: key.id,
@@ -73,7 +81,9 @@ impl KeyMetadata {
             key_usage: key.usage.as_str(),
             key_state: state,
             deletion_date,
+            valid_to: key.material.expires.filter(|_| is_imported),
             origin: key.origin.as_str(),
+            expiration_model: is_imported.then(|| ExpirationModel::of(&key.material).as_str()),
             custom_key_store_id: key.custom_key_store.as_ref().map(ToString::to_string),
             cloud_hsm_cluster_id: store.map(|store| store.cluster.clone()),
             key_manager: "CUSTOMER",
@@ -87,7 +97,7 @@ impl KeyMetadata {
             multi_region_configuration: multi_region::configuration(call, key),
             pending_deletion_window_in_days,
             current_key_material_id: cryptography::current_material(key)
-                .filter(|_| key.origin == Origin::AwsKms),
+                .filter(|_| key.origin != Origin::AwsCloudHsm && key.material.is_settled()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::clock::Timestamp;
 use crate::records::{Key, Lifecycle};
 
 /// A key's state.
@@ -30,11 +31,13 @@ impl KeyState {
     ];
 
     /// The state of a key, given whether its key store can be reached. A key that waits for its
-    /// deletion stays `PendingDeletion` even while it is unavailable (footnote 13 of the table).
-    pub(crate) fn of(key: &Key, is_available: bool) -> Self {
+    /// deletion stays `PendingDeletion` even while it is unavailable (footnote 13 of the table) or
+    /// without its imported material (footnote 9).
+    pub(crate) fn of(key: &Key, is_available: bool, now: Timestamp) -> Self {
         match key.lifecycle {
             Lifecycle::PendingDeletion { .. } => Self::PendingDeletion,
             Lifecycle::PendingReplicaDeletion { .. } => Self::PendingReplicaDeletion,
+            _ if !key.material.is_present(now) => Self::PendingImport,
             _ if !is_available => Self::Unavailable,
             Lifecycle::Enabled => Self::Enabled,
             Lifecycle::Disabled => Self::Disabled,

@@ -10,6 +10,7 @@ use super::create_key::CreateKey;
 use super::decrypt::Decrypt;
 use super::delete_alias::DeleteAlias;
 use super::delete_custom_key_store::DeleteCustomKeyStore;
+use super::delete_imported_key_material::DeleteImportedKeyMaterial;
 use super::derive_shared_secret::DeriveSharedSecret;
 use super::describe_custom_key_stores::DescribeCustomKeyStores;
 use super::describe_key::DescribeKey;
@@ -21,7 +22,9 @@ use super::generate_data_key_pair::{GenerateDataKeyPair, GenerateDataKeyPairWith
 use super::generate_mac::{GenerateMac, VerifyMac};
 use super::generate_random::GenerateRandom;
 use super::get_key_policy::GetKeyPolicy;
+use super::get_parameters_for_import::GetParametersForImport;
 use super::get_public_key::GetPublicKey;
+use super::import_key_material::ImportKeyMaterial;
 use super::key_rotation::{DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus};
 use super::list_aliases::ListAliases;
 use super::list_grants::{ListGrants, ListRetirableGrants};
@@ -59,6 +62,7 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<Decrypt>(NAMES_BYTES),
     register::<DeleteAlias>(NAMES_BYTES),
     register::<DeleteCustomKeyStore>(NAMES_BYTES),
+    register::<DeleteImportedKeyMaterial>(NAMES_BYTES),
     register::<DeriveSharedSecret>(NAMES_BYTES),
     register::<DescribeCustomKeyStores>(NAMES_BYTES),
     register::<DescribeKey>(NAMES_BYTES),
@@ -76,7 +80,9 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<GenerateRandom>(NAMES_BYTES),
     register::<GetKeyPolicy>(NAMES_BYTES),
     register::<GetKeyRotationStatus>(NAMES_BYTES),
+    register::<GetParametersForImport>(NAMES_BYTES),
     register::<GetPublicKey>(NAMES_BYTES),
+    register::<ImportKeyMaterial>(NAMES_BYTES),
     register::<ListAliases>(NAMES_BYTES),
     register::<ListGrants>(NAMES_BYTES),
     register::<ListKeyPolicies>(NAMES_BYTES),
@@ -103,11 +109,4 @@ pub(crate) static OPERATIONS: &[Registration] = &[
 ];
 
 /// Every other operation of the API model.
-pub(crate) static UNSUPPORTED: &[&str] = &[
-    "Decapsulate",
-    "DeleteImportedKeyMaterial",
-    "Encapsulate",
-    "GetKeyLastUsage",
-    "GetParametersForImport",
-    "ImportKeyMaterial",
-];
+pub(crate) static UNSUPPORTED: &[&str] = &["Decapsulate", "Encapsulate", "GetKeyLastUsage"];

@@ -13,7 +13,7 @@ use super::{Call, Operation, key_policy, shapes, tags};
 use crate::ids::{RealmId, Region};
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, FaultCode, Members, Request};
-use crate::records::{Key, Lifecycle};
+use crate::records::{Key, Lifecycle, Origin};
 
 pub(super) struct ReplicateKey;
 
@@ -61,7 +61,8 @@ impl Operation for ReplicateKey {
     type Input = Input;
     type Output = Output;
 
-    /// The replica has the same materials: what one key encrypted the other decrypts. Policy, tags,
+    /// The replica has the same materials: what one key encrypted the other decrypts. Imported material
+    /// is imported into it anew. Policy, tags,
     /// description, aliases and grants are its own.
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
         let region: Region = input
@@ -108,7 +109,7 @@ impl Operation for ReplicateKey {
             .await?;
         let tags = made.tags.iter();
         Ok(Output {
-            replica_key_metadata: KeyMetadata::of(call, &made, KeyState::of(&made, true)),
+            replica_key_metadata: KeyMetadata::of(call, &made, KeyState::of(&made, true, call.now)),
             replica_policy: made.policy.text().to_owned(),
             replica_tags: tags
                 .map(|(name, value)| Tag { tag_key: name.clone(), tag_value: value.clone() })
@@ -133,6 +134,10 @@ fn replica(call: &Call, primary: &Key, input: &Input, region: Region) -> Result<
         lifecycle: Lifecycle::Enabled,
         policy,
         tags: Arc::new(input.tags.clone()),
+        material: match primary.origin {
+            Origin::External => Arc::new(primary.material.forgotten()),
+            _ => Arc::clone(&primary.material),
+        },
         ..Key::clone(primary)
     })
 }

@@ -64,7 +64,7 @@ pub(crate) async fn rotate_due_keys(kms: Arc<Kms>, mut stop: watch::Receiver<boo
 /// enabled again.
 fn is_due(key: &Key, now: Timestamp) -> bool {
     key.is_primary()
-        && KeyState::of(key, true) == KeyState::Enabled
+        && KeyState::of(key, true, now) == KeyState::Enabled
         && key.rotation.is_some_and(|rotation| rotation.next <= now)
 }
 

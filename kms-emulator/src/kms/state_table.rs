@@ -25,6 +25,8 @@ enum Cell {
     /// The operation itself decides, by the footnote.
     Depends,
     /// The combination cannot occur.
+    ///
+    /// The guide has it for pairs and MAC keys that await an import, too: those it has since let occur.
     Na,
     /// Footnote 1.
     Disabled,
@@ -65,7 +67,7 @@ const TABLE: &[Row] = &[
     row("Decrypt", [Yes, Disabled, Pending, Import, Away, Creating, Yes]),
     row("DeleteAlias", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     row("DeleteImportedKeyMaterial", [Yes, Yes, Yes, Yes, Na, Creating, Updating]),
-    row("DeriveSharedSecret", [Yes, Disabled, Pending, Na, Na, Creating, Yes]),
+    row("DeriveSharedSecret", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
     row("DescribeKey", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     row("DisableKey", [Yes, Yes, Pending, Import, Yes, Creating, Updating]),
     row("DisableKeyRotation", [Depends, Disabled, Pending, External, Unsupported, Creating, Depends]),
@@ -76,11 +78,11 @@ const TABLE: &[Row] = &[
     row("GenerateDataKeyPair", [Yes, Disabled, Pending, Import, Away, Creating, Yes]),
     row("GenerateDataKeyPairWithoutPlaintext", [Yes, Disabled, Pending, Import, Away, Creating, Yes]),
     row("GenerateDataKeyWithoutPlaintext", [Yes, Disabled, Pending, Import, Away, Creating, Yes]),
-    row("GenerateMac", [Yes, Disabled, Pending, Na, Na, Creating, Yes]),
+    row("GenerateMac", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
     row("GetKeyPolicy", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     row("GetKeyRotationStatus", [Depends, Depends, Depends, External, Unsupported, Depends, Depends]),
     row("GetParametersForImport", [Depends, Depends, Pending, Yes, Unsupported, Creating, Updating]),
-    row("GetPublicKey", [Yes, Disabled, Pending, Na, Na, Creating, Yes]),
+    row("GetPublicKey", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
     row("ImportKeyMaterial", [Depends, Depends, Pending, Yes, Unsupported, Creating, Yes]),
     row("ListAliases", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     row("ListGrants", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
@@ -94,14 +96,14 @@ const TABLE: &[Row] = &[
     row("RevokeGrant", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     row("RotateKeyOnDemand", [Depends, Disabled, Pending, External, Unsupported, Creating, Depends]),
     row("ScheduleKeyDeletion", [Yes, Yes, Pending, Yes, Yes, Yes, Updating]),
-    row("Sign", [Yes, Disabled, Pending, Na, Na, Creating, Yes]),
+    row("Sign", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
     row("TagResource", [Yes, Yes, Pending, Yes, Yes, Yes, Yes]),
     row("UntagResource", [Yes, Yes, Pending, Yes, Yes, Yes, Yes]),
     row("UpdateAlias", [Yes, Yes, Depends, Yes, Yes, Yes, Yes]),
     row("UpdateKeyDescription", [Yes, Yes, Pending, Yes, Yes, Yes, Yes]),
     row("UpdatePrimaryRegion", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
-    row("Verify", [Yes, Disabled, Pending, Na, Na, Creating, Yes]),
-    row("VerifyMac", [Yes, Disabled, Pending, Na, Na, Creating, Yes]),
+    row("Verify", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
+    row("VerifyMac", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
 ];
 
 /// Decides whether `operation` may act on a key in `state`.
@@ -195,11 +197,13 @@ mod tests {
                         });
                         assert!(fits, "{place}");
                     }
-                    "N/A" => assert_eq!(
-                        outcome.expect_err(&place).code(),
-                        FaultCode::KMSInternalException,
-                        "{place}"
-                    ),
+                    "N/A" => {
+                        let expected = match state {
+                            KeyState::PendingImport => FaultCode::KMSInvalidStateException,
+                            _ => FaultCode::KMSInternalException,
+                        };
+                        assert_eq!(outcome.expect_err(&place).code(), expected, "{place}");
+                    }
                     other => panic!("{other}"),
                 }
             }

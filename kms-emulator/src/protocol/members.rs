@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::validation::{self, BlobLimits, EnumValues, IntegerLimits, ListLimits, StringLimits};
 use super::{Fault, FaultCode};
+use crate::clock::Timestamp;
 
 /// The input of an operation.
 pub(crate) trait Request: Sized {
@@ -122,6 +123,15 @@ impl Members {
             other => return Err(mistyped(other, "an Integer")),
         };
         Ok(Some(limits.check(&self.path(name), number, &mut self.violations)))
+    }
+
+    /// A date that may be absent: seconds since the epoch, with a fraction or without.
+    pub(crate) fn optional_timestamp(&mut self, name: &str) -> Result<Option<Timestamp>, Fault> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Number(seconds)) => Ok(seconds.as_f64().map(Timestamp::from_seconds)),
+            Some(other) => Err(mistyped(&other, "a Timestamp")),
+        }
     }
 
     /// A boolean that may be absent.

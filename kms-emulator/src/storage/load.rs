@@ -72,7 +72,8 @@ fn load_keys(
     let mut policies: HashMap<String, Arc<KeyPolicy>> = HashMap::new();
     let no_tags = Arc::new(BTreeMap::new());
     let mut query = connection.prepare(
-        "SELECT key.*, key_material.reference, rotated_millis, rotation_kind FROM key JOIN key_material
+        "SELECT key.*, key_material.reference, rotated_millis, rotation_kind, expires_millis
+         FROM key JOIN key_material
          ON key_material.account = key.account AND key_material.region = key.region
             AND key_material.key_id = key.id AND key_material.id = key.material_id",
     )?;
@@ -140,6 +141,7 @@ fn material(row: &Row<'_>, id: &str) -> Result<Material, StorageError> {
         id: MaterialId(row.get(id)?),
         reference: row.get::<_, Vec<u8>>("reference")?.into(),
         rotated,
+        expires: row.get::<_, Option<i64>>("expires_millis")?.map(Timestamp::from_millis),
     })
 }
 

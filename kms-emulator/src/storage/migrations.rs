@@ -74,6 +74,8 @@ const STEPS: &[&str] = &[
      ALTER TABLE key_material ADD COLUMN rotation_kind TEXT;",
     // 6: multi-Region keys.
     "ALTER TABLE key ADD COLUMN primary_region TEXT;",
+    // 7: imported material, which may expire.
+    "ALTER TABLE key_material ADD COLUMN expires_millis INTEGER;",
 ];
 
 /// Brings the database to the newest schema.

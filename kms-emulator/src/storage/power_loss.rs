@@ -32,11 +32,7 @@ fn key() -> Arc<Key> {
         custom_key_store: None,
         policy: Arc::new(KeyPolicy::parse(&default_key_policy(account)).unwrap()),
         tags: Arc::new(BTreeMap::new()),
-        material: Arc::new(Material {
-            id: MaterialId([1; 32]),
-            reference: Box::new([2; 77]),
-            rotated: None,
-        }),
+        material: Arc::new(Material::made(MaterialId([1; 32]), &[2; 77])),
         earlier: Arc::default(),
         rotation: None,
         primary_region: None,
@@ -86,13 +82,29 @@ fn a_deleted_keys_material_is_nowhere() {
     let dir = tempfile::tempdir().unwrap();
     let marker = [0xc7_u8; 77];
     let mut doomed = Key::clone(&key());
-    doomed.material =
-        Arc::new(Material { id: MaterialId([3; 32]), reference: Box::new(marker), rotated: None });
+    doomed.material = Arc::new(Material::made(MaterialId([3; 32]), &marker));
     let mut storage = SqliteStorage::open(dir.path()).unwrap();
     storage.commit(&[Change::PutKey(Arc::new(doomed.clone()))]).unwrap();
     assert!(holds(dir.path(), &marker), "the search would find it");
     storage.commit(&[Change::DeleteKey(doomed.realm.clone(), doomed.id)]).unwrap();
     assert!(!holds(dir.path(), &marker));
+}
+
+#[test]
+fn imported_material_that_was_deleted_is_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let marker = [0xc7_u8; 77];
+    let material = Arc::new(Material::made(MaterialId([3; 32]), &marker));
+    let mut key = Key { origin: Origin::External, material, ..Key::clone(&key()) };
+    let mut storage = SqliteStorage::open(dir.path()).unwrap();
+    storage.commit(&[Change::PutKey(Arc::new(key.clone()))]).unwrap();
+    assert!(holds(dir.path(), &marker), "the search would find it");
+    key.material = Arc::new(key.material.forgotten());
+    storage.commit(&[Change::PutKey(Arc::new(key.clone()))]).unwrap();
+    assert!(!holds(dir.path(), &marker));
+    drop(storage);
+    let state = SqliteStorage::open(dir.path()).unwrap().load().unwrap();
+    assert_eq!(state.key(&key.realm, key.id).unwrap().material, key.material);
 }
 
 fn holds(dir: &Path, marker: &[u8]) -> bool {

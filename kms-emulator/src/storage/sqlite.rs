@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
 use super::{Change, Storage, StorageError, clusters, grants, load, migrations};
+use crate::clock::Timestamp;
 use crate::ids::Region;
-use crate::records::{Alias, Key, Lifecycle, Material, RootCredential};
+use crate::records::{Alias, Key, Lifecycle, Material, Origin, RootCredential};
 use crate::registry::State;
 
 /// The file in the data directory.
@@ -120,8 +121,7 @@ impl Storage for SqliteStorage {
             return Err(StorageError::Poisoned);
         }
         let committed = self.try_commit(changes);
-        if committed.is_ok() && changes.iter().any(|change| matches!(change, Change::DeleteKey(..)))
-        {
+        if committed.is_ok() && changes.iter().any(ends_material) {
             self.forget_old_pages();
         }
         committed.map_err(|error| match error.sqlite_error_code() {
@@ -134,6 +134,15 @@ impl Storage for SqliteStorage {
                 StorageError::Database(error)
             }
         })
+    }
+}
+
+/// Whether a change may end a key's material, which shall then be in no file.
+fn ends_material(change: &Change) -> bool {
+    match change {
+        Change::DeleteKey(..) => true,
+        Change::PutKey(key) => key.origin == Origin::External && key.material.reference.is_empty(),
+        _ => false,
     }
 }
 
@@ -218,8 +227,20 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
     put_tags(transaction, key, &account, &id)
 }
 
-/// Adds the materials that have no row yet; a new replica has several.
+/// Adds the materials that have no row yet; a new replica has several. Imported material comes and goes:
+/// its one row is replaced, and what it held is overwritten.
 fn put_materials(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
+    if key.origin == Origin::External {
+        transaction
+            .prepare_cached(
+                "DELETE FROM key_material WHERE account = ?1 AND region = ?2 AND key_id = ?3",
+            )?
+            .execute(params![
+                key.realm.account.to_string(),
+                key.realm.region.as_str(),
+                key.id.to_string()
+            ])?;
+    }
     for material in key.materials() {
         put_material(transaction, key, material)?;
     }
@@ -235,8 +256,8 @@ fn put_material(
     transaction
         .prepare_cached(
             "INSERT INTO key_material (account, region, key_id, id, reference, rotated_millis,
-                rotation_kind)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+                rotation_kind, expires_millis)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             account,
@@ -246,6 +267,7 @@ fn put_material(
             material.reference,
             material.rotated.map(|rotated| rotated.at.as_millis()),
             material.rotated.map(|rotated| rotated.kind.as_str()),
+            material.expires.map(Timestamp::as_millis),
         ])?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod durability;
 mod grants;
 mod harness;
 mod hsm_processes;
+mod import;
 mod life_cycle;
 mod limits;
 mod marker;

@@ -11,6 +11,8 @@ use crate::harness::Server;
 const BOTO3_TASKS: &str = include_str!("boto3_tasks.py");
 /// Keys of every spec, each result checked by the `cryptography` package.
 const ASYMMETRIC_TASKS: &str = include_str!("asymmetric_tasks.py");
+/// Keys made by the `cryptography` package, imported in every way.
+const IMPORT_TASKS: &str = include_str!("import_tasks.py");
 
 async fn run(server: &Server, program: PathBuf, arguments: &[&str]) -> Output {
     let root = server.emulator.credentials();
@@ -46,6 +48,11 @@ async fn boto3_does_everything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_every_spec_agree_with_an_independent_library() {
     run_tasks(require!(Peer::PythonEncryptionSdk.find()), ASYMMETRIC_TASKS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_an_independent_library_are_imported() {
+    run_tasks(require!(Peer::PythonEncryptionSdk.find()), IMPORT_TASKS).await;
 }
 
 #[tokio::test]

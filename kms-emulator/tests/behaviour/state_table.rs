@@ -1,12 +1,14 @@
 //! K2: every operation that is provided, in every state that a key of the default store can be in,
 //! against the guide's table.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 
 use crate::harness::Server;
+use crate::import::{call, import_of};
 
 const GUIDE: &str = include_str!("../../src/kms/state_table.tsv");
-const STATES: [&str; 3] = ["Enabled", "Disabled", "PendingDeletion"];
+const STATES: [&str; 4] = ["Enabled", "Disabled", "PendingDeletion", "PendingImport"];
 
 /// A key in a state, with what was made of it before: an alias, and a ciphertext and a grant, or a
 /// signature, or a MAC.
@@ -16,6 +18,8 @@ struct Subject {
     made: Value,
     grant: Value,
     public_key: Value,
+    /// The input of ImportKeyMaterial, for a key of imported material.
+    import: Value,
 }
 
 /// The kind of key that does an operation, and how to make something that it then takes.
@@ -45,28 +49,40 @@ fn authenticated() -> Value {
 }
 
 /// An object of both objects' members.
-fn with(mut object: Value, more: Value) -> Value {
+fn with(mut object: Value, more: &Value) -> Value {
     object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     object
 }
 
-async fn call(server: &Server, operation: &str, input: Value) -> Result<Value, String> {
-    let target = format!("TrentService.{operation}");
-    server.emulator.call(&target, &input).await.map_err(|error| format!("{error}"))
+/// Material of a spec, as its owner imports it.
+fn material(spec: &str) -> Vec<u8> {
+    match spec {
+        "ECC_NIST_P256" => {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+            pair.to_pkcs8v1().unwrap().as_ref().to_vec()
+        }
+        _ => vec![7; 32],
+    }
 }
 
 async fn subject(server: &Server, operation: &str, state: &str) -> Subject {
     let (spec, usage, make) = kind(operation);
-    let created = call(server, "CreateKey", json!({"KeySpec": spec, "KeyUsage": usage})).await;
-    let key = created.unwrap()["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
+    let is_imported = state == "PendingImport" || operation.contains("Import");
+    let origin = if is_imported { "EXTERNAL" } else { "AWS_KMS" };
+    let created = json!({"KeySpec": spec, "KeyUsage": usage, "Origin": origin});
+    let created = call(server, "CreateKey", created).await.unwrap();
+    let key = created["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
+    let mut import = Value::Null;
+    if is_imported {
+        import = import_of(server, &key, &material(spec)).await;
+        call(server, "ImportKeyMaterial", import.clone()).await.unwrap();
+    }
     let alias = format!("alias/{key}");
     let input = json!({"AliasName": alias, "TargetKeyId": key});
     call(server, "CreateAlias", input).await.unwrap();
     let named = json!({"KeyId": key});
     let made = match make {
-        Some((operation, input)) => {
-            call(server, operation, with(input, named.clone())).await.unwrap()
-        }
+        Some((operation, input)) => call(server, operation, with(input, &named)).await.unwrap(),
         None => Value::Null,
     };
     let input = json!({"KeyId": key, "Operations": ["DescribeKey"],
@@ -79,12 +95,13 @@ async fn subject(server: &Server, operation: &str, state: &str) -> Subject {
     let to = match state {
         "Disabled" => Some("DisableKey"),
         "PendingDeletion" => Some("ScheduleKeyDeletion"),
+        "PendingImport" => Some("DeleteImportedKeyMaterial"),
         _ => None,
     };
     if let Some(operation) = to {
         call(server, operation, json!({"KeyId": key})).await.unwrap();
     }
-    Subject { key, alias, made, grant, public_key }
+    Subject { key, alias, made, grant, public_key, import }
 }
 
 /// The input of an operation on the subject; none for an operation that is not provided.
@@ -92,6 +109,7 @@ fn input(operation: &str, subject: &Subject, other: &str) -> Option<Value> {
     let key = &subject.key;
     Some(match operation {
         "CancelKeyDeletion"
+        | "DeleteImportedKeyMaterial"
         | "DescribeKey"
         | "DisableKey"
         | "DisableKeyRotation"
@@ -106,13 +124,16 @@ fn input(operation: &str, subject: &Subject, other: &str) -> Option<Value> {
         | "ListResourceTags"
         | "RotateKeyOnDemand"
         | "ScheduleKeyDeletion" => json!({"KeyId": key}),
+        "GetParametersForImport" => json!({"KeyId": key,
+            "WrappingAlgorithm": "RSAES_OAEP_SHA_1", "WrappingKeySpec": "RSA_2048"}),
+        "ImportKeyMaterial" => subject.import.clone(),
         "CreateGrant" => json!({"KeyId": key, "Operations": ["DescribeKey"],
             "GranteePrincipal": "arn:aws:iam::000000000000:user/bob"}),
         "RetireGrant" | "RevokeGrant" => json!({"KeyId": key, "GrantId": subject.grant}),
-        "Sign" => with(signed(), json!({"KeyId": key})),
-        "Verify" => with(signed(), json!({"KeyId": key, "Signature": subject.made["Signature"]})),
-        "GenerateMac" => with(authenticated(), json!({"KeyId": key})),
-        "VerifyMac" => with(authenticated(), json!({"KeyId": key, "Mac": subject.made["Mac"]})),
+        "Sign" => with(signed(), &json!({"KeyId": key})),
+        "Verify" => with(signed(), &json!({"KeyId": key, "Signature": subject.made["Signature"]})),
+        "GenerateMac" => with(authenticated(), &json!({"KeyId": key})),
+        "VerifyMac" => with(authenticated(), &json!({"KeyId": key, "Mac": subject.made["Mac"]})),
         "DeriveSharedSecret" => json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH",
             "PublicKey": subject.public_key}),
         "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext" => {
@@ -154,15 +175,20 @@ async fn every_provided_operation_follows_the_guide() {
             let Some(input) = input(operation, &subject, &other) else { continue };
             let outcome = call(&server, operation, input).await;
             let place = format!("{operation} on a key that is {state}: {cell}, {outcome:?}");
-            match (cell.split('[').next().unwrap(), &outcome) {
+            match (cell.split(['[', ' ']).next().unwrap(), &outcome) {
                 // The one cell that leaves the decision open: an alias may leave a key in any state.
                 ("OK" | "COND", Ok(_)) => {}
                 ("FAIL", Err(message)) => {
                     let fits = match cell {
                         "FAIL[1]" | "FAIL[1,7]" => message.starts_with("DisabledException"),
+                        "FAIL[6]" => message.starts_with("UnsupportedOperationException"),
                         _ => message.starts_with("KMSInvalidStateException"),
                     };
                     assert!(fits, "{place}");
+                }
+                // The guide's table is older than imported pairs and MAC keys.
+                ("N/A", Err(message)) if state == "PendingImport" => {
+                    assert!(message.starts_with("KMSInvalidStateException"), "{place}");
                 }
                 _ => panic!("{place}"),
             }

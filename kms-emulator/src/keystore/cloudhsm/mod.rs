@@ -247,7 +247,7 @@ fn material(label: &str, handle: KeyHandle) -> Material {
     for (to, from) in id.iter_mut().zip(digest.as_ref()) {
         *to = *from;
     }
-    Material { id: MaterialId(id), reference: label.as_bytes().into(), rotated: None }
+    Material::made(MaterialId(id), label.as_bytes())
 }
 
 fn label(material: &Material) -> Result<&str, KeyStoreError> {
