@@ -7,7 +7,7 @@ use std::io::Write;
 
 use clap::Parser;
 use strongroom_benches::sdk_speed::{
-    Extent, Outcome, measure, measure_cores, side_by_side, write_rows,
+    Extent, Outcome, measure, measure_cores, side_by_side, write_head, write_rows,
 };
 use strongroom_sdk::message::suite::AlgorithmSuite;
 
@@ -43,16 +43,16 @@ fn main() -> Outcome<()> {
         return Ok(write!(out, "{tables}")?);
     }
     writeln!(out, "{mebibytes} MiB, best of {rounds}; GB/s of plaintext\n")?;
-    let mut rows = Vec::new();
+    write_head(&mut out)?;
     for frame_length in frame_length {
         for suite in [
             AlgorithmSuite::Aes256GcmHkdfSha512CommitKey,
             AlgorithmSuite::Aes256GcmHkdfSha512CommitKeyEcdsaP384,
         ] {
             let bytes = mebibytes << 20;
-            rows.extend(measure(suite, frame_length, bytes, rounds)?);
-            rows.extend(measure_cores(suite, frame_length, bytes, rounds, threads)?);
+            write_rows(&mut out, &measure(suite, frame_length, bytes, rounds)?)?;
+            write_rows(&mut out, &measure_cores(suite, frame_length, bytes, rounds, threads)?)?;
         }
     }
-    Ok(write_rows(&mut out, &rows)?)
+    Ok(())
 }

@@ -9,7 +9,7 @@ mod rows;
 mod surfaces;
 
 pub use peers::{Extent, side_by_side};
-pub use rows::{Row, measure, measure_cores, write_rows};
+pub use rows::{Row, measure, measure_cores, write_head, write_rows};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! Everybody does the same: a raw AES-256 keyring, the same suites, frames and lengths, one message at a
 //! time, timed on the wall by its own clock after a message that is not counted, so that no start-up is
 //! measured. Rounds go around all contenders, so that what else the machine does meets each; the best
-//! round counts.
+//! round counts. Who has no caching materials manager is measured without one where the others cache.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,7 +14,10 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use strongroom_peers::esdk::{
     Base64, EsdkDriver, Implementation, Keyring, Manager, Measure, Message, Refusal, Work,
 };
-use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::clock::SystemClock;
+use strongroom_sdk::cmm::{
+    CachingCmm, CachingLimits, DefaultCmm, MaterialsCache, MaterialsManager,
+};
 use strongroom_sdk::keyring::RawAesKeyring;
 use strongroom_sdk::materials::EncryptionRequest;
 use strongroom_sdk::message::suite::AlgorithmSuite;
@@ -28,6 +31,11 @@ use super::{Outcome, wait};
 const KEY: [u8; 32] = [1; 32];
 /// Bytes in a small message.
 const SMALL_BYTES: usize = 1024;
+/// How long everybody's caches keep data keys, and how many.
+const CACHE_AGE: Duration = Duration::from_secs(600);
+const CACHE_ENTRIES_MAX: usize = 10;
+/// Marks the figure of one that should have cached and could not.
+const UNCACHED_MARK: &str = "\\*";
 /// Bytes that are authenticated with a frame, about as many as the format has.
 const FRAME_AAD: [u8; 64] = [0; 64];
 
@@ -62,6 +70,8 @@ pub fn side_by_side(extent: Extent) -> Outcome<String> {
     let mut text = table(&mut contenders, &large_messages(extent), extent.rounds, megabytes)?;
     text += "\n";
     text += &table(&mut contenders, &small_messages(extent), extent.rounds, messages)?;
+    text +=
+        &format!("\n{UNCACHED_MARK} it has no caching materials manager: measured without one\n");
     for peer in absent {
         text += &format!("\nnot measured: {peer}\n");
     }
@@ -112,7 +122,21 @@ trait Contender {
     fn name(&self) -> &'static str;
 
     /// The time for all messages of a task; `None` if the contender has no such thing.
-    fn measure(&mut self, task: &Task) -> Outcome<Option<Duration>>;
+    fn measure(&mut self, task: &Task) -> Outcome<Option<Took>>;
+}
+
+/// The time for all messages of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Took {
+    time: Duration,
+    /// Whether it was done without the cache that the task asks for.
+    uncached: bool,
+}
+
+impl Took {
+    fn as_asked(time: Duration) -> Self {
+        Self { time, uncached: false }
+    }
 }
 
 /// A line for each task and a column for each contender, with the ratio to the first in brackets.
@@ -129,7 +153,7 @@ fn table(
     }
     text += &format!("\n|---|{}\n", "---|".repeat(contenders.len()));
     for task in tasks {
-        let mut best: Vec<Option<Duration>> = vec![None; contenders.len()];
+        let mut best: Vec<Option<Took>> = vec![None; contenders.len()];
         for _ in 0..rounds {
             for (best, contender) in best.iter_mut().zip(&mut *contenders) {
                 let took = contender.measure(task)?;
@@ -141,8 +165,9 @@ fn table(
         for took in best {
             text += &match (took, first) {
                 (Some(took), Some(first)) => {
-                    let ratio = took.as_secs_f64() / first.as_secs_f64();
-                    format!(" {} ({ratio:.1}) |", figure(task, took))
+                    let ratio = took.time.as_secs_f64() / first.time.as_secs_f64();
+                    let mark = if took.uncached { UNCACHED_MARK } else { "" };
+                    format!(" {}{mark} ({ratio:.1}) |", figure(task, took.time))
                 }
                 _ => " – |".to_owned(),
             };
@@ -184,7 +209,19 @@ impl Contender for Peer {
         self.implementation.name()
     }
 
-    fn measure(&mut self, task: &Task) -> Outcome<Option<Duration>> {
+    fn measure(&mut self, task: &Task) -> Outcome<Option<Took>> {
+        match self.time(task)? {
+            None if task.caching => {
+                let time = self.time(&Task { caching: false, ..*task })?;
+                Ok(time.map(|time| Took { time, uncached: true }))
+            }
+            time => Ok(time.map(Took::as_asked)),
+        }
+    }
+}
+
+impl Peer {
+    fn time(&mut self, task: &Task) -> Outcome<Option<Duration>> {
         let keyring = Keyring::RawAes {
             namespace: "bench".to_owned(),
             name: "key".to_owned(),
@@ -205,14 +242,20 @@ impl Contender for Peer {
 
 /// Our SDK, in this process.
 struct Ours {
-    manager: DefaultCmm,
+    manager: Arc<dyn MaterialsManager>,
+    caching: CachingCmm,
 }
 
 impl Ours {
     fn new() -> Outcome<Self> {
         let key = SecretBytes::copy_of(&KEY);
         let keyring = RawAesKeyring::new("bench", "key", key)?;
-        Ok(Self { manager: DefaultCmm::new(Arc::new(keyring)) })
+        let manager: Arc<dyn MaterialsManager> = Arc::new(DefaultCmm::new(Arc::new(keyring)));
+        let clock = Arc::new(SystemClock::default());
+        let cache = Arc::new(MaterialsCache::new(CACHE_ENTRIES_MAX, clock)?);
+        let limits = CachingLimits::of_age(CACHE_AGE);
+        let caching = CachingCmm::new(manager.clone(), cache, limits)?;
+        Ok(Self { manager, caching })
     }
 }
 
@@ -221,17 +264,16 @@ impl Contender for Ours {
         "strongroom-sdk"
     }
 
-    fn measure(&mut self, task: &Task) -> Outcome<Option<Duration>> {
-        if task.caching {
-            return Ok(None);
-        }
+    fn measure(&mut self, task: &Task) -> Outcome<Option<Took>> {
+        let manager: &dyn MaterialsManager =
+            if task.caching { &self.caching } else { &*self.manager };
         let plaintext = vec![0x5a; task.bytes];
         let options = EncryptOptions { frame_length: task.frame_length };
         let request = EncryptionRequest { suite: Some(task.suite), ..EncryptionRequest::default() };
-        let seal = || wait(oneshot::encrypt(&plaintext, &self.manager, &request, &options));
+        let seal = || wait(oneshot::encrypt(&plaintext, manager, &request, &options));
         let message = seal()?;
         let reading = DecryptOptions::default();
-        let open = || wait(oneshot::decrypt(&message, &self.manager, &reading));
+        let open = || wait(oneshot::decrypt(&message, manager, &reading));
         open()?;
         let started = Instant::now();
         for _ in 0..task.messages {
@@ -240,7 +282,7 @@ impl Contender for Ours {
                 Work::Decrypt => drop(black_box(open()?)),
             }
         }
-        Ok(Some(started.elapsed()))
+        Ok(Some(Took::as_asked(started.elapsed())))
     }
 }
 
@@ -288,10 +330,10 @@ impl Contender for RawCipher {
         "raw cipher"
     }
 
-    fn measure(&mut self, task: &Task) -> Outcome<Option<Duration>> {
+    fn measure(&mut self, task: &Task) -> Outcome<Option<Took>> {
         if task.caching {
             return Ok(None);
         }
-        Ok(Some(self.work(task)?))
+        Ok(Some(Took::as_asked(self.work(task)?)))
     }
 }

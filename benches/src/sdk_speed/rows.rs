@@ -23,16 +23,23 @@ pub struct Row {
     pub part: f64,
 }
 
-/// Writes the rows as a Markdown table.
+/// Writes the head of a Markdown table of rows.
+///
+/// # Errors
+/// What writing returns.
+pub fn write_head(out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "| of | what | GB/s | against | part |\n|---|---|---|---|---|")
+}
+
+/// Writes rows below the head or other rows.
 ///
 /// # Errors
 /// What writing returns.
 pub fn write_rows(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
-    writeln!(out, "| of | what | GB/s | against | part |\n|---|---|---|---|---|")?;
     for Row { of, what, speed, against, part } in rows {
         writeln!(out, "| {of} | {what} | {speed:.2} | {against} | {:.0} % |", 100.0 * part)?;
     }
-    Ok(())
+    out.flush()
 }
 
 /// Measures every surface on one core, each beside the raw cipher over the same buffers; a signed suite

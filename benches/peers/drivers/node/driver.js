@@ -100,11 +100,14 @@ function sdk(commits) {
 
 async function encrypt(job) {
   if (job.frame_length === 0) throw new Unsupported('writing single blocks')
-  const { result } = await sdk(COMMITTING.includes(job.suite)).encrypt(
-    materialsSource(job),
-    Buffer.from(job.plaintext, 'base64'),
-    { suiteId: job.suite, frameLength: job.frame_length, encryptionContext: job.context }
-  )
+  const plaintext = Buffer.from(job.plaintext, 'base64')
+  const { result } = await sdk(COMMITTING.includes(job.suite)).encrypt(materialsSource(job), plaintext, {
+    suiteId: job.suite,
+    frameLength: job.frame_length,
+    encryptionContext: job.context,
+    // With it, a cache knows how much it has given out a data key for.
+    plaintextLength: plaintext.length,
+  })
   return { message: result.toString('base64') }
 }
 
@@ -125,7 +128,7 @@ async function measure(job) {
     suiteId: job.suite,
     frameLength: job.frame_length,
     encryptionContext: job.context,
-    // With it, the cache knows how much it has given out a data key for.
+    // With it, a cache knows how much it has given out a data key for.
     plaintextLength: job.bytes,
   }
   const seal = async () => (await sdk(commits).encrypt(source, plaintext, options)).result
