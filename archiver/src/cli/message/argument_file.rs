@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Most argument files in one command, nested ones counted; what ends files that name each other.
 const ARGUMENT_FILES_MAX: usize = 64;
@@ -62,7 +62,7 @@ struct Expansion {
 impl Expansion {
     fn push(&mut self, argument: OsString) -> Result<(), ArgumentFileError> {
         match argument.as_bytes().strip_prefix(b"@") {
-            Some(path) => self.push_file(PathBuf::from(OsStr::from_bytes(path))),
+            Some(path) => self.push_file(Path::new(OsStr::from_bytes(path))),
             None => {
                 self.arguments.push(argument);
                 Ok(())
@@ -70,15 +70,15 @@ impl Expansion {
         }
     }
 
-    fn push_file(&mut self, path: PathBuf) -> Result<(), ArgumentFileError> {
+    fn push_file(&mut self, path: &Path) -> Result<(), ArgumentFileError> {
         self.files += 1;
         if self.files > ARGUMENT_FILES_MAX {
             return Err(ArgumentFileError::TooMany);
         }
-        let text = read(&path)?;
+        let text = read(path)?;
         for (number, line) in text.lines().enumerate() {
             let words = shlex::split(line).ok_or_else(|| ArgumentFileError::Quotation {
-                path: path.clone(),
+                path: path.to_owned(),
                 line: number + 1,
             })?;
             for word in words {
@@ -89,13 +89,13 @@ impl Expansion {
     }
 }
 
-fn read(path: &PathBuf) -> Result<String, ArgumentFileError> {
-    let unreadable = |source| ArgumentFileError::Unreadable { path: path.clone(), source };
+fn read(path: &Path) -> Result<String, ArgumentFileError> {
+    let unreadable = |source| ArgumentFileError::Unreadable { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
     file.take(ARGUMENT_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() as u64 > ARGUMENT_FILE_BYTES_MAX {
-        return Err(ArgumentFileError::TooLong { path: path.clone() });
+        return Err(ArgumentFileError::TooLong { path: path.to_owned() });
     }
     Ok(text)
 }

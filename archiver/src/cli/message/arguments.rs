@@ -137,6 +137,7 @@ pub(super) struct Metadata {
 
 /// A commitment policy as the value of an option.
 #[derive(Clone, Copy, ValueEnum)]
+#[allow(clippy::enum_variant_names, reason = "the names are those of the specification")]
 pub(super) enum Policy {
     /// Encrypt without key commitment, decrypt everything.
     ForbidEncryptAllowDecrypt,

@@ -71,14 +71,14 @@ pub(super) struct Done {
 /// One message that was not.
 #[derive(Debug)]
 pub(super) struct Undone {
-    pub(super) failure: Failure,
+    pub(super) failure: Box<Failure>,
     /// A line of metadata that says so, if there is one.
     pub(super) record: Option<Value>,
 }
 
 impl<F: Into<Failure>> From<F> for Undone {
     fn from(failure: F) -> Self {
-        Self { failure: failure.into(), record: None }
+        Self { failure: Box::new(failure.into()), record: None }
     }
 }
 
@@ -150,7 +150,7 @@ impl One<'_> {
         if let Some(missing) = requirements.missing_in(pending.request().encryption_context()) {
             let record = Some(self.record(pending.header(), Some(&missing)));
             let failure = MessageFailure::ContextMissing { input: self.input(), missing };
-            return Err(Undone { failure: failure.into(), record });
+            return Err(Undone { failure: Box::new(failure.into()), record });
         }
         let record = self.record(pending.header(), None);
         let manager = &self.codec.manager;
@@ -191,7 +191,7 @@ impl One<'_> {
 
     /// How long the plaintext may get, where somebody needs to know and a file tells.
     fn length_max(&self) -> Option<u64> {
-        let stat = std::fs::metadata(&self.job.input).ok().filter(|stat| stat.is_file());
+        let stat = std::fs::metadata(&self.job.input).ok().filter(std::fs::Metadata::is_file);
         let told = self.codec.caches && !same_as_standard(&self.job.input);
         stat.filter(|_| told).map(|stat| stat.len())
     }

@@ -48,7 +48,7 @@ pub(super) enum Destination {
     /// As it comes.
     Plain(BufWriter<Place>),
     /// In Base64.
-    Encoded(EncoderWriter<'static, GeneralPurpose, BufWriter<Place>>),
+    Encoded(Box<EncoderWriter<'static, GeneralPurpose, BufWriter<Place>>>),
 }
 
 /// Where the bytes end up.
@@ -67,7 +67,7 @@ impl Destination {
         let place = BufWriter::with_capacity(WRITE_BYTES, Place::open(path, manner)?);
         Ok(match manner.encode {
             false => Self::Plain(place),
-            true => Self::Encoded(EncoderWriter::new(place, &BASE64_STANDARD)),
+            true => Self::Encoded(Box::new(EncoderWriter::new(place, &BASE64_STANDARD))),
         })
     }
 

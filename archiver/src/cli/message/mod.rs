@@ -307,7 +307,7 @@ impl Tally {
                 report.control.progress.entries.fetch_add(1, Ordering::Relaxed);
             }
             Ended::Undone(Undone { failure, .. }) if !many || concerns_all(&failure) => {
-                return Err(failure);
+                return Err(*failure);
             }
             Ended::Undone(Undone { failure, .. }) => {
                 self.failed += 1;
