@@ -132,6 +132,24 @@ impl<W: Write> EncryptWriter<W> {
         Ok(self.inner)
     }
 
+    /// As [`finish`](Self::finish), but a plaintext of whole frames ends with an empty final frame instead
+    /// of a full one, for readers that refuse the latter.
+    ///
+    /// The message gets longer by one frame without content. Versions of the Python SDK are such readers.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_with_short_frame(mut self) -> Result<W> {
+        //= data-format/message-body.md#final-frame
+        //# When the length of the Plaintext is an exact multiple of the Frame Length (including if
+        //# it is equal to the frame length), the Final Frame encrypted content length SHOULD be
+        //# equal to the frame length but MAY be 0.
+        if self.frame.is_full() {
+            self.write_frame()?;
+        }
+        self.finish()
+    }
+
     /// Refuses to go on after a failed write: part of a frame may be lost.
     fn require_whole(&self) -> Result<()> {
         if self.failed {

@@ -18,8 +18,8 @@ use crate::options::EncryptOptions;
 /// It numbers the frames itself and cannot be cloned, so no number, and with it no IV, comes twice.
 ///
 /// A plaintext of whole frames can end either way: its last bytes as a full final frame, or as a regular
-/// frame before an empty final one. Readers take both; every surface of this crate writes the first, which
-/// is shorter.
+/// frame before an empty final one. Every surface of this crate writes the first, which is shorter, unless
+/// asked for the second: a few old readers refuse the first.
 pub struct Encryptor {
     header: Vec<u8>,
     body_key: BodyKey,

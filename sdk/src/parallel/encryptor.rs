@@ -95,6 +95,23 @@ impl<W: Write> ParallelEncryptor<W> {
         Ok(self.inner)
     }
 
+    /// As [`finish`](Self::finish), but a plaintext of whole frames ends with an empty final frame, as
+    /// [`EncryptWriter::finish_with_short_frame`] writes it.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    ///
+    /// [`EncryptWriter::finish_with_short_frame`]: crate::stream::EncryptWriter::finish_with_short_frame
+    pub fn finish_with_short_frame(mut self) -> Result<W> {
+        let plaintext = mem::take(&mut self.plaintext);
+        if plaintext.len().is_multiple_of(self.encryptor.frame_length()) && !plaintext.is_empty() {
+            self.seal_run(&plaintext)?;
+        } else {
+            self.plaintext = plaintext;
+        }
+        self.finish()
+    }
+
     /// Seals `plaintext`, a run of whole frames, while the run before it is signed and written.
     fn seal_run(&mut self, plaintext: &[u8]) -> Result<()> {
         self.require_whole()?;

@@ -94,6 +94,49 @@ fn write_with(
     }
 }
 
+//= data-format/message-body.md#final-frame
+//= type=test
+//# When the length of the Plaintext is an exact multiple of the Frame Length (including if it is
+//# equal to the frame length), the Final Frame encrypted content length SHOULD be equal to the frame
+//# length but MAY be 0.
+#[test]
+fn a_plaintext_of_whole_frames_ends_with_an_empty_final_frame_on_demand() {
+    const FRAME: usize = 16 * 1024;
+    let options = EncryptOptions { frame_length: FRAME as u32 };
+    let run = parallel::run_frames(fixtures::pool().current_num_threads(), FRAME);
+    for (suite, frames) in fixtures::COMMITTING
+        .into_iter()
+        .flat_map(|suite| [0, 1, 2, run, run + 1].into_iter().map(move |frames| (suite, frames)))
+    {
+        let plaintext = fixtures::sample(frames * FRAME);
+        let materials =
+            || wait(fixtures::manager().encryption_materials(&fixtures::request(suite))).unwrap();
+        let mut serial = EncryptWriter::new(Vec::new(), materials(), &options).unwrap();
+        serial.write_all(&plaintext).unwrap();
+        let pool = fixtures::pool();
+        let mut shared = ParallelEncryptor::new(Vec::new(), materials(), &options, pool).unwrap();
+        shared.write_all(&plaintext).unwrap();
+        for message in
+            [serial.finish_with_short_frame().unwrap(), shared.finish_with_short_frame().unwrap()]
+        {
+            let frame_bytes = FRAME + REGULAR_OVERHEAD_BYTES;
+            let end = fixtures::parse(&message).length + frames * frame_bytes;
+            let last = message[end..].first_chunk::<FINAL_OVERHEAD_BYTES>().unwrap();
+            // The mark of a final frame, and the length of its content after its number and its IV.
+            assert_eq!(
+                (&last[..4], &last[20..24]),
+                (&[0xff; 4][..], &[0; 4][..]),
+                "{suite} {frames}"
+            );
+            let (manager, options) = (fixtures::manager(), fixtures::reading(suite));
+            for outcome in fixtures::read_everywhere(&message, &manager, &options) {
+                assert!(outcome.error.is_none(), "{} {:?}", outcome.surface, outcome.error);
+                assert!(outcome.released == plaintext, "{suite} {frames} {}", outcome.surface);
+            }
+        }
+    }
+}
+
 fn read_tokio(message: &[u8], suite: AlgorithmSuite, piece: usize) -> Vec<u8> {
     wait(async {
         // A pipe of `piece` bytes makes every read a partial one.

@@ -60,10 +60,12 @@ impl<W: Write + Send> Sealer<W> {
     }
 
     /// Completes the message.
+    ///
+    /// Its final frame is never a full one: the SDK in the official command line refuses those.
     pub(super) fn finish(self) -> Result<W> {
         match self {
-            Self::Serial(writer) => writer.finish(),
-            Self::Parallel(writer) => writer.finish(),
+            Self::Serial(writer) => writer.finish_with_short_frame(),
+            Self::Parallel(writer) => writer.finish_with_short_frame(),
         }
     }
 }

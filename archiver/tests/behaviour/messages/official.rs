@@ -24,6 +24,9 @@ const KINDS: [&[&str]; 4] = [
     ],
 ];
 
+/// A plaintext of whole frames, of which the official program refuses a full final one.
+const WHOLE_FRAMES_BYTES: usize = 3 * 4096;
+
 /// Both programs, with two keys of our KMS.
 struct Both {
     program: Program,
@@ -43,6 +46,7 @@ impl Both {
         let program = Program::start()?;
         let keys = [format!("key={}", program.key), format!("key={}", program.make_key())];
         std::fs::write(program.at("plain"), pattern(10_000)).unwrap();
+        std::fs::write(program.at("whole"), pattern(WHOLE_FRAMES_BYTES)).unwrap();
         Ok(Self { program, official, keys })
     }
 
@@ -91,5 +95,17 @@ fn each_opens_what_the_other_wrote_and_says_the_same_about_it() {
             assert_eq!(members(&written), ["header", "input", "mode", "output"]);
             assert_eq!(written["input"], both.program.at("plain").to_str().unwrap());
         }
+    }
+}
+
+#[test]
+fn messages_of_whole_frames_go_both_ways() {
+    let both = require!(Both::start());
+    for (writer, reader, sealed) in [(By::Us, By::Them, "ours"), (By::Them, By::Us, "theirs")] {
+        both.run(writer, "encrypt", ["whole", sealed], &[]);
+        let opened = format!("{sealed}.opened");
+        both.run(reader, "decrypt", [sealed, &opened], &[]);
+        let opened = std::fs::read(both.program.at(&opened)).unwrap();
+        assert!(opened == pattern(WHOLE_FRAMES_BYTES), "{sealed}");
     }
 }
