@@ -24,6 +24,12 @@ pub mod commitment {}
 #[doc = include_str!("../guide/offline_recovery.md")]
 pub mod offline_recovery {}
 
+#[doc = include_str!("../guide/caching.md")]
+pub mod caching {}
+
+#[doc = include_str!("../guide/branch_keys.md")]
+pub mod branch_keys {}
+
 #[doc = include_str!("../guide/limits.md")]
 pub mod limits {}
 

@@ -31,7 +31,7 @@
 //! ```
 //!
 //! The `guide` has a page for each task: choosing a keyring, streams, random access, signed messages, moving
-//! to key commitment, limits, errors.
+//! to key commitment, caching, branch keys, limits, errors.
 //!
 //! # The way of a message
 //!
