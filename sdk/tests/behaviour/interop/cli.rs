@@ -7,9 +7,10 @@ use strongroom_peers::esdk::{Keyring, Manager};
 use strongroom_peers::{KmsServer, Peer, require};
 use strongroom_sdk::message::suite::AlgorithmSuite;
 
+use super::Tally;
+use super::kms_keys::KmsKeys;
 use super::ours::Ours;
-use super::table::{self, Case, KmsKeys};
-use super::{Tally, make_keys};
+use super::table::{self, Case};
 use crate::fixtures::{sample, wait};
 
 /// The names that the command has for the suites.
@@ -38,7 +39,7 @@ const FULL_FINAL_FRAME: &str =
 fn we_read_what_the_cli_writes() {
     let kms = require!(KmsServer::start());
     let cli = require!(Cli::new(&kms));
-    let (ours, keys) = (Ours::new(&kms), wait(make_keys(&kms)));
+    let (ours, keys) = (Ours::new(&kms), wait(KmsKeys::make(&kms)));
     let manager = manager(&keys);
     let mut tally = Tally::default();
     for (case, (_, algorithm)) in table::each_suite_once(0).iter().zip(ALGORITHMS) {
@@ -63,7 +64,7 @@ fn we_read_what_the_cli_writes() {
 fn the_cli_reads_what_we_write() {
     let kms = require!(KmsServer::start());
     let cli = require!(Cli::new(&kms));
-    let (ours, keys) = (Ours::new(&kms), wait(make_keys(&kms)));
+    let (ours, keys) = (Ours::new(&kms), wait(KmsKeys::make(&kms)));
     let manager = manager(&keys);
     let account = keys.first.split(':').nth(4).unwrap();
     let strict = vec![format!("key={}", keys.first)];

@@ -3,20 +3,26 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
-use strongroom_peers::esdk::{self, EcdhSchema, Keyring as Description, Manager, Message};
+use strongroom_peers::esdk::{self, Curve, EcdhSchema, Keyring as Description, Manager, Message};
 use strongroom_peers::{KmsServer, identity};
-use strongroom_sdk::cmm::DefaultCmm;
+use strongroom_sdk::clock::SystemClock;
+use strongroom_sdk::cmm::{
+    CachingCmm, CachingLimits, DefaultCmm, MaterialsCache, MaterialsManager, RequiredContextCmm,
+};
 use strongroom_sdk::crypto::CryptoProvider;
+use strongroom_sdk::crypto::ecdh::EcCurve;
 use strongroom_sdk::crypto::rsa::RsaPadding;
 use strongroom_sdk::keyring::{
-    AwsKmsDiscoveryKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring,
-    DiscoveryFilter, Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaKeys,
+    AwsKmsDiscoveryKeyring, AwsKmsEcdhKeyring, AwsKmsKeyring, AwsKmsMrkDiscoveryKeyring,
+    AwsKmsMrkKeyring, AwsKmsRsaKeyring, DiscoveryFilter, Keyring, KmsEcKey, MultiKeyring,
+    RawAesKeyring, RawEcdhKeyring, RawRsaKeyring, RsaKeys,
 };
 use strongroom_sdk::keys::{EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey};
+use strongroom_sdk::kms::RsaAlgorithm;
 use strongroom_sdk::kms::aws::AwsKmsClient;
-use strongroom_sdk::materials::EncryptionRequest;
 use strongroom_sdk::message::encryption_context::EncryptionContext;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::oneshot;
@@ -25,16 +31,22 @@ use strongroom_sdk::secret::SecretBytes;
 
 use crate::fixtures::{self, read_everywhere, wait};
 
+/// How long a caching manager keeps data keys, and how many.
+const CACHE_AGE: Duration = Duration::from_secs(600);
+const CACHE_ENTRIES_MAX: usize = 100;
+
 /// Our SDK, with our KMS where a keyring needs one.
 pub(super) struct Ours<'a> {
     kms: &'a KmsServer,
     /// One client for each Region.
     clients: RefCell<BTreeMap<String, Arc<AwsKmsClient>>>,
+    /// One cache for each description of a keyring, as the drivers have.
+    caches: RefCell<BTreeMap<String, Arc<CachingCmm>>>,
 }
 
 impl<'a> Ours<'a> {
     pub(super) fn new(kms: &'a KmsServer) -> Self {
-        Self { kms, clients: RefCell::default() }
+        Self { kms, clients: RefCell::default(), caches: RefCell::default() }
     }
 
     /// Encrypts as a driver would.
@@ -42,23 +54,17 @@ impl<'a> Ours<'a> {
         let suite = AlgorithmSuite::from_id(message.suite).map_err(|error| error.to_string())?;
         let mut request = fixtures::request(suite);
         request.encryption_context = context(&message.manager);
-        wait(self.encrypt_with(message, plaintext, &request)).map_err(|error| error.to_string())
-    }
-
-    async fn encrypt_with(
-        &self,
-        message: &Message,
-        plaintext: &[u8],
-        request: &EncryptionRequest,
-    ) -> strongroom_sdk::Result<Vec<u8>> {
-        let manager = DefaultCmm::new(self.keyring(&message.manager.keyring));
-        match message.frame_length {
-            0 => oneshot::encrypt_single_block(plaintext, &manager, request).await,
-            frame_length => {
-                let options = EncryptOptions { frame_length };
-                oneshot::encrypt(plaintext, &manager, request, &options).await
+        let manager = &*self.manager(&message.manager);
+        let encrypted = wait(async {
+            match message.frame_length {
+                0 => oneshot::encrypt_single_block(plaintext, manager, &request).await,
+                frame_length => {
+                    let options = EncryptOptions { frame_length };
+                    oneshot::encrypt(plaintext, manager, &request, &options).await
+                }
             }
-        }
+        });
+        encrypted.map_err(|error| error.to_string())
     }
 
     /// Reads a message through every surface; each must give `plaintext`.
@@ -76,8 +82,8 @@ impl<'a> Ours<'a> {
         } else {
             options.reproduced_context = context(manager);
         }
-        let manager = DefaultCmm::new(self.keyring(&manager.keyring));
-        for outcome in read_everywhere(message, &manager, &options) {
+        let manager = self.manager(manager);
+        for outcome in read_everywhere(message, &*manager, &options) {
             if let Some(error) = outcome.error {
                 return Err(format!("{}: {error}", outcome.surface));
             }
@@ -86,6 +92,26 @@ impl<'a> Ours<'a> {
             }
         }
         Ok(())
+    }
+
+    fn manager(&self, said: &Manager) -> Arc<dyn MaterialsManager> {
+        if said.caching {
+            let name = serde_json::to_string(&said.keyring).unwrap();
+            let mut caches = self.caches.borrow_mut();
+            return caches.entry(name).or_insert_with(|| self.caching(&said.keyring)).clone();
+        }
+        let default = Arc::new(DefaultCmm::new(self.keyring(&said.keyring)));
+        if said.required.is_empty() {
+            return default;
+        }
+        Arc::new(RequiredContextCmm::new(default, said.required.clone()).unwrap())
+    }
+
+    fn caching(&self, said: &Description) -> Arc<CachingCmm> {
+        let default = Arc::new(DefaultCmm::new(self.keyring(said)));
+        let clock = Arc::new(SystemClock::default());
+        let cache = Arc::new(MaterialsCache::new(CACHE_ENTRIES_MAX, clock).unwrap());
+        Arc::new(CachingCmm::new(default, cache, CachingLimits::of_age(CACHE_AGE)).unwrap())
     }
 
     fn keyring(&self, said: &Description) -> Arc<dyn Keyring> {
@@ -122,11 +148,39 @@ impl<'a> Ours<'a> {
                     Arc::new(AwsKmsDiscoveryKeyring::new(client, filter))
                 }
             }
+            Description::KmsRsa { key, algorithm, public } => {
+                let public = RsaPublicKey::from_pem(&*provider(), public).unwrap();
+                let keyring = AwsKmsRsaKeyring::new(key.clone(), rsa_algorithm(algorithm)).unwrap();
+                Arc::new(keyring.public_key(public).client(self.client(region(key))))
+            }
+            Description::KmsEcdh { key, curve, schema, public } => {
+                Arc::new(self.kms_ecdh(key, *curve, *schema, public.as_deref()))
+            }
             Description::Multi { generator, children } => {
                 let children = children.iter().map(|child| self.keyring(child)).collect();
                 Arc::new(MultiKeyring::new(Some(self.keyring(generator)), children).unwrap())
             }
-            other => panic!("no row of the table should need {other:?}"),
+        }
+    }
+
+    fn kms_ecdh(
+        &self,
+        key: &str,
+        curve: Curve,
+        schema: EcdhSchema,
+        public: Option<&str>,
+    ) -> AwsKmsEcdhKeyring {
+        let provider = provider();
+        let client = self.client(region(key));
+        let own = wait(KmsEcKey::fetch(client, &*provider, key, ec_curve(curve), Vec::new()));
+        let own = own.unwrap();
+        match schema {
+            EcdhSchema::Static => {
+                let other = EcPublicKey::from_pem(&*provider, public.unwrap()).unwrap();
+                AwsKmsEcdhKeyring::between(own, other).unwrap()
+            }
+            EcdhSchema::Discovery => AwsKmsEcdhKeyring::discovery(own),
+            EcdhSchema::Ephemeral => panic!("a key in a KMS lasts"),
         }
     }
 
@@ -144,6 +198,22 @@ fn raw_ecdh(schema: EcdhSchema, public: Option<&str>, private: Option<&str>) -> 
         EcdhSchema::Static => RawEcdhKeyring::between(private(), public()).unwrap(),
         EcdhSchema::Ephemeral => RawEcdhKeyring::ephemeral_to(public()),
         EcdhSchema::Discovery => RawEcdhKeyring::discovery(private()),
+    }
+}
+
+fn ec_curve(said: Curve) -> EcCurve {
+    match said {
+        Curve::P256 => EcCurve::P256,
+        Curve::P384 => EcCurve::P384,
+        Curve::P521 => EcCurve::P521,
+    }
+}
+
+fn rsa_algorithm(said: &str) -> RsaAlgorithm {
+    match said {
+        "RSAES_OAEP_SHA_1" => RsaAlgorithm::OaepSha1,
+        "RSAES_OAEP_SHA_256" => RsaAlgorithm::OaepSha256,
+        other => panic!("no row of the table should need {other}"),
     }
 }
 

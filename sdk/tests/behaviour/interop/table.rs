@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use strongroom_peers::esdk::{Base64, Curve, EcdhSchema, Keyring, Manager, Message, RsaPadding};
 use strongroom_sdk::message::suite::AlgorithmSuite;
 
+use super::kms_keys::{KeyPair, KmsKeys};
+
 /// The shortest frame that every implementation writes, in bytes.
 const SHORT_FRAME: u32 = 128;
 /// Around one and two short frames, in bytes.
@@ -21,8 +23,6 @@ pub(super) struct Row {
     pub(super) reader: Manager,
     /// With what.
     pub(super) cases: Vec<Case>,
-    /// Whether we write such messages; we read them all.
-    pub(super) we_write: bool,
 }
 
 impl Row {
@@ -34,13 +34,20 @@ impl Row {
     fn between(name: &'static str, writer: Keyring, reader: Keyring) -> Self {
         let manager = |keyring| Manager::new(keyring, context());
         let (writer, reader) = (manager(writer), manager(reader));
-        Self { name, writer, reader, cases: each_suite_once(name.len()), we_write: true }
+        Self { name, writer, reader, cases: each_suite_once(name.len()) }
     }
 
     /// With the name of a pair that is kept out of the header.
     fn requiring(mut self, name: &str) -> Self {
         self.writer.required = vec![name.to_owned()];
         self.reader.required = vec![name.to_owned()];
+        self
+    }
+
+    /// With caching managers on both sides.
+    fn caching(mut self) -> Self {
+        self.writer.caching = true;
+        self.reader.caching = true;
         self
     }
 
@@ -72,37 +79,29 @@ impl Case {
     }
 }
 
-/// The keys of our KMS that rows use, by ARN.
-pub(super) struct KmsKeys {
-    pub(super) first: String,
-    pub(super) second: String,
-}
-
-impl KmsKeys {
-    /// A discovery keyring that finds them.
-    fn discovery(&self, mrk: bool) -> Keyring {
-        let part = |at| self.first.split(':').nth(at).unwrap().to_owned();
-        let (partition, region, accounts) = (part(1), part(3), vec![part(4)]);
-        Keyring::KmsDiscovery { accounts, partition, region, mrk }
-    }
-}
-
 /// Every row.
 pub(super) fn rows(keys: &KmsKeys) -> Vec<Row> {
-    [raw_aes_rows(), raw_rsa_rows(), raw_ecdh_rows(), kms_rows(keys), multi_rows(keys)].concat()
+    [
+        raw_aes_rows(),
+        raw_rsa_rows(),
+        raw_ecdh_rows(),
+        kms_rows(keys),
+        kms_rsa_rows(keys),
+        kms_ecdh_rows(keys),
+        multi_rows(keys),
+    ]
+    .concat()
 }
 
 fn raw_aes_rows() -> Vec<Row> {
     vec![
-        Row::new("raw AES-128", raw_aes(16)).with_cases(every_length()),
-        Row::new("raw AES-192", raw_aes(24)).with_cases(every_length()),
+        Row::new("raw AES-128", raw_aes(16)),
+        Row::new("raw AES-192", raw_aes(24)),
         Row::new("raw AES-256", raw_aes(32)).with_cases(every_length()),
         Row::new("raw AES-256, frames of 4 and 64 KiB", raw_aes(32)).with_cases(long_frames()),
         Row::new("raw AES-256, single block", raw_aes(32)).with_cases(single_blocks()),
-        Row {
-            we_write: false,
-            ..Row::new("raw AES-256, required encryption context", raw_aes(32)).requiring("zwölf")
-        },
+        Row::new("raw AES-256, required encryption context", raw_aes(32)).requiring("zwölf"),
+        Row::new("raw AES-256, cached materials", raw_aes(32)).with_cases(twice()).caching(),
     ]
 }
 
@@ -140,13 +139,78 @@ fn raw_ecdh_rows() -> Vec<Row> {
 }
 
 fn kms_rows(keys: &KmsKeys) -> Vec<Row> {
-    let strict = |mrk| Keyring::Kms { key: keys.first.clone(), mrk };
+    let strict = |key: &str, mrk| Keyring::Kms { key: key.to_owned(), mrk };
+    let (first, primary, replica) = (&keys.first, &keys.primary, &keys.replica);
     vec![
-        Row::new("AWS KMS, strict", strict(false)),
-        Row::new("AWS KMS, MRK-aware", strict(true)),
-        Row::between("AWS KMS, read by discovery", strict(false), keys.discovery(false)),
-        Row::between("AWS KMS, read by MRK-aware discovery", strict(false), keys.discovery(true)),
+        Row::new("AWS KMS, strict", strict(first, false)),
+        Row::new("AWS KMS, MRK-aware", strict(first, true)),
+        Row::between(
+            "AWS KMS, read by discovery",
+            strict(first, false),
+            KmsKeys::discovery(first, false),
+        ),
+        Row::between(
+            "AWS KMS, read by MRK-aware discovery",
+            strict(first, false),
+            KmsKeys::discovery(first, true),
+        ),
+        Row::between(
+            "AWS KMS, multi-Region, read with the replica",
+            strict(primary, true),
+            strict(replica, true),
+        ),
+        Row::between(
+            "AWS KMS, multi-Region, read by discovery in another Region",
+            strict(primary, true),
+            KmsKeys::discovery(replica, true),
+        ),
     ]
+}
+
+fn kms_rsa_rows(keys: &KmsKeys) -> Vec<Row> {
+    let algorithms = [
+        ("AWS KMS RSA, OAEP with SHA-1", "RSAES_OAEP_SHA_1"),
+        ("AWS KMS RSA, OAEP with SHA-256", "RSAES_OAEP_SHA_256"),
+    ];
+    let KeyPair { arn: key, public } = &keys.rsa;
+    let rows = algorithms.map(|(name, algorithm)| {
+        let (key, algorithm, public) = (key.clone(), algorithm.to_owned(), public.clone());
+        Row::new(name, Keyring::KmsRsa { key, algorithm, public }).with_cases(unsigned(name.len()))
+    });
+    rows.into()
+}
+
+fn kms_ecdh_rows(keys: &KmsKeys) -> Vec<Row> {
+    let curves = [
+        (
+            ["AWS KMS ECDH P-256, static", "AWS KMS ECDH P-256, read by discovery"],
+            Curve::P256,
+            &keys.p256,
+        ),
+        (
+            ["AWS KMS ECDH P-384, static", "AWS KMS ECDH P-384, read by discovery"],
+            Curve::P384,
+            &keys.p384,
+        ),
+        (
+            ["AWS KMS ECDH P-521, static", "AWS KMS ECDH P-521, read by discovery"],
+            Curve::P521,
+            &keys.p521,
+        ),
+    ];
+    let rows = curves.map(|([fixed, discovery], curve, [sender, recipient])| {
+        let keyring = |own: &KeyPair, schema, other: Option<&KeyPair>| {
+            let (key, public) = (own.arn.clone(), other.map(|pair| pair.public.clone()));
+            Keyring::KmsEcdh { key, curve, schema, public }
+        };
+        let writer = keyring(sender, EcdhSchema::Static, Some(recipient));
+        let static_reader = keyring(recipient, EcdhSchema::Static, Some(sender));
+        [
+            Row::between(fixed, writer.clone(), static_reader),
+            Row::between(discovery, writer, keyring(recipient, EcdhSchema::Discovery, None)),
+        ]
+    });
+    rows.into_iter().flatten().collect()
 }
 
 fn multi_rows(keys: &KmsKeys) -> Vec<Row> {
@@ -238,6 +302,17 @@ pub(super) fn each_suite_once(turn: usize) -> Vec<Case> {
     suites
         .map(|(at, suite)| case(suite, SHORT_FRAME, LENGTHS[(at + turn) % LENGTHS.len()]))
         .collect()
+}
+
+/// Every suite twice, so that the second message meets the data key of the first in a cache.
+fn twice() -> Vec<Case> {
+    [each_suite_once(0), each_suite_once(1)].concat()
+}
+
+/// Every suite without a signature once, which keyrings of public keys demand.
+fn unsigned(turn: usize) -> Vec<Case> {
+    let cases = each_suite_once(turn).into_iter();
+    cases.filter(|case| case.suite.signature().is_none()).collect()
 }
 
 /// Lengths around frames of the usual lengths, signed and not.
