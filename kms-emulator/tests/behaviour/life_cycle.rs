@@ -250,7 +250,14 @@ async fn other_kinds_of_keys_are_refused() {
     for (body, code) in [
         (r#"{"KeySpec":"SM2","KeyUsage":"SIGN_VERIFY"}"#, "UnsupportedOperationException"),
         (r#"{"KeySpec":"RSA_2048"}"#, "ValidationException"),
-        (r#"{"Origin":"EXTERNAL"}"#, "UnsupportedOperationException"),
+        (
+            r#"{"Origin":"EXTERNAL","KeySpec":"ML_DSA_44","KeyUsage":"SIGN_VERIFY"}"#,
+            "UnsupportedOperationException",
+        ),
+        (
+            r#"{"Origin":"EXTERNAL","CustomKeyStoreId":"cks-1234567890abcdef0"}"#,
+            "UnsupportedOperationException",
+        ),
         (r#"{"Origin":"EXTERNAL_KEY_STORE"}"#, "UnsupportedOperationException"),
         (r#"{"KeyUsage":"SIGN_VERIFY"}"#, "ValidationException"),
         (r#"{"Origin":"AWS_CLOUDHSM"}"#, "ValidationException"),
