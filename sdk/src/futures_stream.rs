@@ -1,4 +1,4 @@
-//! Messages as streams of [`Bytes`]: what object stores and HTTP bodies give and take.
+//! Messages as streams of [`Bytes`](bytes::Bytes): what object stores and HTTP bodies give and take.
 //!
 //! Plaintext is opened in the memory in which its frame arrived, and given out as a part of it.
 
