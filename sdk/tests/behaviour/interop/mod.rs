@@ -106,9 +106,11 @@ fn we_write(driver: &mut EsdkDriver, ours: &Ours<'_>, row: &Row, case: &Case) ->
     Ok(())
 }
 
-/// Whether a message's context has what was encrypted with. (A signed one has the public key besides.)
+/// Whether a message's context has what was encrypted with. (A signed one has the public key besides; pairs
+/// that are kept out of the header, the reader gave itself, and not every peer repeats them.)
 fn holds(context: &BTreeMap<String, String>, writer: &Manager) -> bool {
-    writer.context.iter().all(|(name, value)| context.get(name) == Some(value))
+    let mut written = writer.context.iter().filter(|(name, _)| !writer.required.contains(name));
+    written.all(|(name, value)| context.get(name) == Some(value))
 }
 
 /// The messages of one cell of the matrix.
