@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates of the workspace from the ground up, and which of the others each may depend on.
-const MAY_DEPEND_ON: [(&str, &str, &[&str]); 7] = [
+const MAY_DEPEND_ON: [(&str, &str, &[&str]); 8] = [
     ("sdk", "strongroom-sdk", &[]),
     ("kms-emulator/hsm", "strongroom-hsm", &[]),
     ("kms-emulator", "strongroom-kms", &["strongroom-hsm"]),
     ("archiver", "strongroom", &["strongroom-sdk", "strongroom-kms"]),
     ("benches/peers", "strongroom-peers", &[]),
+    ("benches/spec", "strongroom-spec", &[]),
     ("examples", "strongroom-examples", &["strongroom-sdk", "strongroom", "strongroom-kms"]),
     (
         "benches",
@@ -115,7 +116,7 @@ fn breach(text: &str, word: &str) -> Option<usize> {
         .map(|line| line + 1)
 }
 
-/// Every source file below `folder`, by its path from there.
+/// Every source file below `folder` but those of unit tests, by its path from there.
 fn sources(folder: &Path) -> BTreeMap<String, String> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
@@ -123,7 +124,9 @@ fn sources(folder: &Path) -> BTreeMap<String, String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("tests.rs")
+            {
                 let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
                 found.insert(name, fs::read_to_string(&path).unwrap());
             }
