@@ -103,6 +103,10 @@ impl Decryptor {
     /// there as a whole. Whoever takes them opens them by [`Opening::open_run`] and goes on behind them.
     ///
     /// Empty when something else comes next, of which [`peek`](Self::peek) says what.
+    #[cfg_attr(
+        not(feature = "parallel"),
+        allow(dead_code, reason = "only the parallel surface takes runs")
+    )]
     pub(crate) fn take_run(&mut self, bytes: &[u8], frames_max: usize) -> FrameRun {
         let (Due::Frame(first), Content::Framed(frame_length)) = (self.due, self.content) else {
             return FrameRun::new(FrameNumber::FIRST, 0);
@@ -122,6 +126,10 @@ impl Decryptor {
 
     /// The two things that happen to a run, for two threads at a time: opening its frames, in any order,
     /// and feeding them to the signature's digest, in theirs.
+    #[cfg_attr(
+        not(feature = "parallel"),
+        allow(dead_code, reason = "only the parallel surface takes runs")
+    )]
     pub(crate) fn lanes(&mut self) -> (Opening<'_>, Checking<'_>) {
         let frame_length = match self.content {
             Content::Framed(length) => length,

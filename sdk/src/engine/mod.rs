@@ -11,6 +11,10 @@ mod encryptor;
 mod frame_opener;
 mod key_schedule;
 pub(crate) mod pull;
+#[cfg_attr(
+    not(feature = "parallel"),
+    allow(dead_code, reason = "only the parallel surface takes runs")
+)]
 pub(crate) mod runs;
 mod signature;
 mod single_block;
