@@ -29,7 +29,7 @@ pub fn kill_archiver(kind: StoreKind, source: &Path, work: &Path, kills: usize) 
     let mut acknowledged = Vec::new();
     let mut killed = 0;
     for part in parts(source)?.iter().cycle().take(kills * (1 + MISSES_PER_KILL_MAX)) {
-        let expected = expected_duration(&acknowledged);
+        let expected = expected_duration(&acknowledged, part);
         let moment = expected.mul_f64(fastrand::f64());
         killed += usize::from(kill_after(strongroom.start_snapshot(part)?, moment)?);
         let (snapshot, usage) = strongroom.snapshot(part)?;
@@ -105,9 +105,12 @@ fn parts(source: &Path) -> Result<Vec<PathBuf>, BenchError> {
     Ok(parts)
 }
 
-/// The longest that a part has taken so far: a kill at a random moment of it hits most parts.
-fn expected_duration(acknowledged: &[(String, PathBuf, Duration)]) -> Duration {
-    acknowledged.iter().map(|(_, _, wall)| *wall).max().unwrap_or(Duration::from_secs(1))
+/// How long `part` took when it was archived last; before that, the longest that any part has taken, so that a
+/// kill at a random moment of it hits most parts.
+fn expected_duration(acknowledged: &[(String, PathBuf, Duration)], part: &Path) -> Duration {
+    let last = acknowledged.iter().rev().find(|(_, archived, _)| archived == part);
+    last.or_else(|| acknowledged.iter().max_by_key(|(_, _, wall)| *wall))
+        .map_or(Duration::from_secs(1), |(_, _, wall)| *wall)
 }
 
 /// Kills a child after a while; returns whether it had not ended by itself.
