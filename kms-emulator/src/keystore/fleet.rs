@@ -18,7 +18,7 @@ use strongroom_hsm::{
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::{KeyStore, KeyStoreError};
+use super::{DataKey, KeyStore, KeyStoreError};
 use crate::ids::KeyArn;
 use crate::records::{Material, MaterialId};
 
@@ -227,6 +227,26 @@ impl KeyStore for FleetKeyStore {
     ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
         let opened = self.fleet.open(&token(material)?, aad, sealed).map_err(refused)?;
         Ok(Zeroizing::new(opened.expose().to_vec()))
+    }
+
+    async fn generate_data_key(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<DataKey, KeyStoreError> {
+        let made = self.fleet.generate_data_key(&token(material)?, aad, bytes);
+        let (plaintext, sealed) = made.map_err(refused)?;
+        Ok(DataKey { plaintext: Zeroizing::new(plaintext.expose().to_vec()), sealed })
+    }
+
+    async fn generate_sealed_data_key(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<Vec<u8>, KeyStoreError> {
+        self.generate_data_key(material, aad, bytes).await.map(|made| made.sealed)
     }
 
     async fn random(&self, bytes: usize) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {

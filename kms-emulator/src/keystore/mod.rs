@@ -47,6 +47,22 @@ pub(crate) trait KeyStore: Send + Sync {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError>;
 
+    /// Draws a data key of `bytes` bytes and seals it as `seal` does.
+    async fn generate_data_key(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<DataKey, KeyStoreError>;
+
+    /// The same for a data key that nobody is to see in clear.
+    async fn generate_sealed_data_key(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<Vec<u8>, KeyStoreError>;
+
     /// Draws random bytes from the store's own generator.
     async fn random(&self, bytes: usize) -> Result<Zeroizing<Vec<u8>>, KeyStoreError>;
 
@@ -55,6 +71,12 @@ pub(crate) trait KeyStore: Send + Sync {
 
     /// Whether keys of this store can be used now; if not their state is `Unavailable`.
     fn is_available(&self) -> bool;
+}
+
+/// A data key in clear, and sealed.
+pub(crate) struct DataKey {
+    pub(crate) plaintext: Zeroizing<Vec<u8>>,
+    pub(crate) sealed: Vec<u8>,
 }
 
 /// Why a key store did not do what it was asked.

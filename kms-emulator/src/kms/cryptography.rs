@@ -41,6 +41,42 @@ pub(super) async fn encrypt(
     message.map(Base64::public).map_err(|error| error.into_fault(key))
 }
 
+/// A data key for its caller: in clear, and as a blob.
+pub(super) struct DataKey {
+    pub(super) plaintext: Zeroizing<Vec<u8>>,
+    pub(super) blob: Base64,
+}
+
+/// Has the store that holds `key` draw a data key of `bytes` bytes.
+pub(super) async fn generate_data_key(
+    call: &Call,
+    key: &UsableKey,
+    context: &EncryptionContext,
+    bytes: usize,
+) -> Result<DataKey, Fault> {
+    let (key, header) = (key.key(), Header::of(key.key()));
+    let made = store(call, key)?
+        .generate_data_key(&key.material, &header.authenticated_data(context), bytes)
+        .await
+        .map_err(|error| error.into_fault(key))?;
+    Ok(DataKey { plaintext: made.plaintext, blob: Base64::public(header.join(&made.sealed)) })
+}
+
+/// The same for a data key that its caller does not see in clear.
+pub(super) async fn generate_sealed_data_key(
+    call: &Call,
+    key: &UsableKey,
+    context: &EncryptionContext,
+    bytes: usize,
+) -> Result<Base64, Fault> {
+    let (key, header) = (key.key(), Header::of(key.key()));
+    let sealed = store(call, key)?
+        .generate_sealed_data_key(&key.material, &header.authenticated_data(context), bytes)
+        .await
+        .map_err(|error| error.into_fault(key))?;
+    Ok(Base64::public(header.join(&sealed)))
+}
+
 fn check_plaintext(key: &Key, algorithm: EncryptionAlgorithm, length: usize) -> Result<(), Fault> {
     let bytes_max = algorithm.plaintext_bytes_max(key.spec);
     if length <= bytes_max {
@@ -181,16 +217,6 @@ pub(super) fn check_symmetric(key: &Key) -> Result<(), Fault> {
 /// The material with which a key encrypts now, if it can ever have another.
 pub(super) fn current_material(key: &Key) -> Option<MaterialId> {
     (key.spec == KeySpec::SymmetricDefault).then_some(key.material.id)
-}
-
-/// Draws `bytes` random bytes from the store that holds `key`.
-pub(super) async fn random(
-    call: &Call,
-    key: &UsableKey,
-    bytes: usize,
-) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let key = key.key();
-    store(call, key)?.random(bytes).await.map_err(|error| error.into_fault(key))
 }
 
 /// The facts of a request with an encryption context and an algorithm.

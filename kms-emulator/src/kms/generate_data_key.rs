@@ -1,7 +1,6 @@
 //! GenerateDataKey and GenerateDataKeyWithoutPlaintext.
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::access::{Naming, UsableKey};
 use super::algorithms::{self, EncryptionAlgorithm};
@@ -66,25 +65,16 @@ impl Input {
     }
 }
 
-/// A new data key, in clear and encrypted.
-struct DataKey {
-    key: UsableKey,
-    plaintext: Zeroizing<Vec<u8>>,
-    blob: Base64,
-}
-
-async fn generate(call: &Call, input: &Input) -> Result<DataKey, Fault> {
+/// The key under which the caller may have a data key made, and the data key's length.
+fn usable_key(call: &Call, input: &Input) -> Result<(UsableKey, usize), Fault> {
     let length = input.length()?;
     let found = call.find_key(&input.key_id, Naming::KeyOrAlias)?;
-    let algorithm = EncryptionAlgorithm::SymmetricDefault;
-    let facts = cryptography::facts(&input.context, algorithm);
+    let facts = cryptography::facts(&input.context, EncryptionAlgorithm::SymmetricDefault);
     let key = found.authorize(call, facts)?.in_state(call)?;
     algorithms::check_usage(key.key(), KeyUsage::EncryptDecrypt, call.operation)?;
     cryptography::check_symmetric(key.key())?;
     cryptography::end_dry_run(input.dry_run)?;
-    let plaintext = cryptography::random(call, &key, length).await?;
-    let blob = cryptography::encrypt(call, &key, algorithm, &input.context, &plaintext).await?;
-    Ok(DataKey { key, plaintext, blob })
+    Ok((key, length))
 }
 
 #[derive(Serialize)]
@@ -102,12 +92,13 @@ impl Operation for GenerateDataKey {
     type Output = Output;
 
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
-        let made = generate(call, &input).await?;
+        let (key, length) = usable_key(call, &input)?;
+        let made = cryptography::generate_data_key(call, &key, &input.context, length).await?;
         Ok(Output {
             ciphertext_blob: made.blob,
             plaintext: Base64::secret(made.plaintext),
-            key_id: made.key.key().arn(),
-            key_material_id: made.key.key().material.id,
+            key_id: key.key().arn(),
+            key_material_id: key.key().material.id,
         })
     }
 }
@@ -126,11 +117,13 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     type Output = OutputWithoutPlaintext;
 
     async fn run(call: &Call, input: Input) -> Result<OutputWithoutPlaintext, Fault> {
-        let made = generate(call, &input).await?;
+        let (key, length) = usable_key(call, &input)?;
+        let context = &input.context;
+        let blob = cryptography::generate_sealed_data_key(call, &key, context, length).await?;
         Ok(OutputWithoutPlaintext {
-            ciphertext_blob: made.blob,
-            key_id: made.key.key().arn(),
-            key_material_id: made.key.key().material.id,
+            ciphertext_blob: blob,
+            key_id: key.key().arn(),
+            key_material_id: key.key().material.id,
         })
     }
 }

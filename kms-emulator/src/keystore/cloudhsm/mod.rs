@@ -16,7 +16,7 @@ use strongroom_hsm::{Client, HsmError, KeyHandle, Plaintext, Refusal};
 use zeroize::Zeroizing;
 
 use self::node::Node;
-use super::{KeyStore, KeyStoreError};
+use super::{DataKey, KeyStore, KeyStoreError};
 use crate::ids::KeyArn;
 use crate::records::{Material, MaterialId};
 
@@ -26,34 +26,50 @@ pub(crate) use pool::Pool;
 /// Availability zones in which HSMs must live before a key is made.
 const ZONES_MIN: usize = 2;
 
-/// What an HSM is asked to do with a key.
+/// What an HSM is asked to do with a key, in one round trip.
 enum Work<'a> {
     Seal { aad: &'a [u8], plaintext: &'a [u8] },
     Open { aad: &'a [u8], sealed: &'a [u8] },
+    GenerateDataKey { aad: &'a [u8], bytes: u16 },
+    GenerateSealedDataKey { aad: &'a [u8], bytes: u16 },
+}
+
+/// What an HSM made of it: both of a data key, else the one or the other.
+#[derive(Default)]
+struct Done {
+    plaintext: Zeroizing<Vec<u8>>,
+    sealed: Vec<u8>,
 }
 
 impl Work<'_> {
-    async fn run(&self, client: &Client, key: KeyHandle) -> Result<Zeroizing<Vec<u8>>, HsmError> {
+    async fn run(&self, client: &Client, key: KeyHandle) -> Result<Done, HsmError> {
+        let mut done = Done::default();
         match self {
             Self::Seal { aad, plaintext } => {
-                let plaintext = Plaintext::new(plaintext)?;
-                client.seal(key, aad, plaintext).await.map(Zeroizing::new)
+                done.sealed = client.seal(key, aad, Plaintext::new(plaintext)?).await?;
             }
             Self::Open { aad, sealed } => {
-                let opened = client.open(key, aad, sealed).await?;
-                Ok(Zeroizing::new(opened.expose().to_vec()))
+                done.plaintext = owned(&client.open(key, aad, sealed).await?);
+            }
+            Self::GenerateDataKey { aad, bytes } => {
+                let (plaintext, sealed) = client.generate_data_key(key, aad, *bytes).await?;
+                done = Done { plaintext: owned(&plaintext), sealed };
+            }
+            Self::GenerateSealedDataKey { aad, bytes } => {
+                done.sealed = client.generate_sealed_data_key(key, aad, *bytes).await?;
             }
         }
+        Ok(done)
     }
+}
+
+fn owned(plaintext: &Plaintext) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(plaintext.expose().to_vec())
 }
 
 impl Pool {
     /// Has the first HSM that can do some work with a key.
-    async fn work(
-        &self,
-        material: &Material,
-        work: Work<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+    async fn work(&self, material: &Material, work: Work<'_>) -> Result<Done, KeyStoreError> {
         let label = label(material)?;
         let mut failure = Failure::default();
         for is_last_round in [false, true] {
@@ -78,7 +94,7 @@ impl Pool {
         client: &Client,
         label: &str,
         work: &Work<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, HsmError> {
+    ) -> Result<Done, HsmError> {
         let key = node.find_key(client, label).await?;
         let done = work.run(client, key).await;
         if let Err(HsmError::Refused(Refusal::KeyNotFound { .. })) = &done {
@@ -158,8 +174,8 @@ impl KeyStore for Pool {
         aad: &[u8],
         plaintext: &[u8],
     ) -> Result<Vec<u8>, KeyStoreError> {
-        let mut sealed = self.work(material, Work::Seal { aad, plaintext }).await?;
-        Ok(std::mem::take(&mut *sealed))
+        let done = self.work(material, Work::Seal { aad, plaintext }).await?;
+        Ok(done.sealed)
     }
 
     async fn open(
@@ -168,17 +184,39 @@ impl KeyStore for Pool {
         aad: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
-        self.work(material, Work::Open { aad, sealed }).await
+        let done = self.work(material, Work::Open { aad, sealed }).await?;
+        Ok(done.plaintext)
+    }
+
+    async fn generate_data_key(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<DataKey, KeyStoreError> {
+        let work = Work::GenerateDataKey { aad, bytes: drawn(bytes)? };
+        let Done { plaintext, sealed } = self.work(material, work).await?;
+        Ok(DataKey { plaintext, sealed })
+    }
+
+    async fn generate_sealed_data_key(
+        &self,
+        material: &Material,
+        aad: &[u8],
+        bytes: usize,
+    ) -> Result<Vec<u8>, KeyStoreError> {
+        let work = Work::GenerateSealedDataKey { aad, bytes: drawn(bytes)? };
+        Ok(self.work(material, work).await?.sealed)
     }
 
     async fn random(&self, bytes: usize) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
-        let bytes = u16::try_from(bytes).map_err(|_| HsmError::Refused(Refusal::TooLong))?;
+        let bytes = drawn(bytes)?;
         let mut failure = Failure::default();
         for is_last_round in [false, true] {
             for node in self.in_turn() {
                 let Some(client) = node.session() else { continue };
                 match client.random(bytes).await {
-                    Ok(drawn) => return Ok(Zeroizing::new(drawn.expose().to_vec())),
+                    Ok(drawn) => return Ok(owned(&drawn)),
                     Err(error) => failure.note(&node, &client, error)?,
                 }
             }
@@ -250,6 +288,61 @@ fn material(label: &str, handle: KeyHandle) -> Material {
     Material::made(MaterialId(id), label.as_bytes())
 }
 
+/// Bytes to be drawn, as an HSM counts them.
+fn drawn(bytes: usize) -> Result<u16, KeyStoreError> {
+    Ok(u16::try_from(bytes).map_err(|_| HsmError::Refused(Refusal::TooLong))?)
+}
+
 fn label(material: &Material) -> Result<&str, KeyStoreError> {
     std::str::from_utf8(&material.reference).map_err(|_| KeyStoreError::MaterialMissing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use strongroom_hsm::{Blob, Command, Response, Transport};
+
+    /// Answers a data key's command with what it asks for, and remembers every command's kind.
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<&'static str>>);
+
+    #[async_trait]
+    impl Transport for Recorder {
+        async fn call(&self, command: Command) -> Result<Response, HsmError> {
+            let (kind, response) = match command {
+                Command::GenerateSealed { bytes, with_plaintext, .. } => {
+                    let plaintext = Plaintext::new(&vec![1; usize::from(bytes)]).unwrap();
+                    let message = Blob::new(vec![2; 76]).unwrap();
+                    let plaintext = with_plaintext.then_some(plaintext);
+                    let kind = if with_plaintext { "data key" } else { "sealed data key" };
+                    (kind, Response::Generated { plaintext, message })
+                }
+                _ => ("other", Response::Done),
+            };
+            self.0.lock().unwrap().push(kind);
+            Ok(response)
+        }
+
+        fn address(&self) -> &str {
+            "recorder"
+        }
+
+        fn is_open(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn a_data_key_takes_one_round_trip() {
+        let recorder = Arc::new(Recorder::default());
+        let client = Client::new(Arc::clone(&recorder) as _);
+        let work = Work::GenerateDataKey { aad: b"", bytes: 32 };
+        let made = work.run(&client, KeyHandle(7)).await.unwrap();
+        assert_eq!((made.plaintext.len(), made.sealed.len()), (32, 76));
+        let work = Work::GenerateSealedDataKey { aad: b"", bytes: 16 };
+        let made = work.run(&client, KeyHandle(7)).await.unwrap();
+        assert_eq!((made.plaintext.len(), made.sealed.len()), (0, 76));
+        assert_eq!(*recorder.0.lock().unwrap(), ["data key", "sealed data key"]);
+    }
 }
