@@ -61,17 +61,17 @@ pub(crate) fn derive(key: &KeyBytes, label: &str, context: &[u8]) -> Result<KeyB
 
 /// Encrypts with AES-256-GCM (SP 800-38D) under an IV drawn here; returns IV, ciphertext, tag.
 pub(crate) fn encrypt(key: &KeyBytes, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Refusal> {
-    encrypt_after(Vec::new(), key, aad, plaintext)
+    encrypt_after(Vec::new(), random_array()?, key, aad, plaintext)
 }
 
-/// Encrypts as [`encrypt`] does and appends the result to `prefix`.
+/// Encrypts as [`encrypt`] does, under an IV that was drawn for this, and appends the result to `prefix`.
 fn encrypt_after(
     prefix: Vec<u8>,
+    iv: [u8; IV_BYTES],
     key: &KeyBytes,
     aad: &[u8],
     plaintext: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
-    let iv: [u8; IV_BYTES] = random_array()?;
     let mut message = prefix;
     message.reserve_exact(IV_BYTES.saturating_add(plaintext.len()).saturating_add(TAG_BYTES));
     message.extend_from_slice(&iv);
@@ -109,11 +109,16 @@ pub(crate) fn decrypt(key: &KeyBytes, aad: &[u8], message: &[u8]) -> Result<Plai
 ///
 /// Returns nonce (16 bytes), IV (12), ciphertext, tag (16).
 pub(crate) fn seal(key: &KeyBytes, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let nonce: [u8; DERIVATION_NONCE_BYTES] = random_array()?;
+    let (mut nonce, mut iv) = ([0; DERIVATION_NONCE_BYTES], [0; IV_BYTES]);
+    // One draw for both: each costs the DRBG as much as all the rest of a short message.
+    let drawn: [u8; DERIVATION_NONCE_BYTES + IV_BYTES] = random_array()?;
+    let (for_nonce, for_iv) = drawn.split_at(DERIVATION_NONCE_BYTES);
+    nonce.copy_from_slice(for_nonce);
+    iv.copy_from_slice(for_iv);
     let message_key = derive(key, LABEL_MESSAGE, &nonce)?;
     let mut message = Vec::with_capacity(plaintext.len().saturating_add(SEAL_OVERHEAD_BYTES));
     message.extend_from_slice(&nonce);
-    encrypt_after(message, &message_key, aad, plaintext)
+    encrypt_after(message, iv, &message_key, aad, plaintext)
 }
 
 /// Decrypts what [`seal`] returned.
