@@ -153,9 +153,13 @@ impl State {
     }
 
     fn change_realm(&mut self, id: &RealmId, change: impl FnOnce(&mut Realm)) {
-        let mut realm = self.realms.get(id).map(|realm| Realm::clone(realm)).unwrap_or_default();
-        change(&mut realm);
-        self.realms.insert_mut(id.clone(), Arc::new(realm));
+        if !self.realms.contains_key(id) {
+            self.realms.insert_mut(id.clone(), Arc::default());
+        }
+        // What no other state shares is changed where it lies.
+        if let Some(realm) = self.realms.get_mut(id) {
+            change(Arc::make_mut(realm));
+        }
     }
 }
 
