@@ -57,6 +57,27 @@ pub enum BenchError {
         /// The first lines of the difference.
         first_differences: String,
     },
+    /// A request could not be signed.
+    #[error("a request could not be signed")]
+    Sign(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A server did not answer.
+    #[error("{server} did not answer")]
+    Exchange {
+        /// The server's name.
+        server: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A server answered with a refusal.
+    #[error("{server} refused with status {status}: {body}")]
+    Refused {
+        /// The server's name.
+        server: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        body: String,
+    },
     /// Something that must be shown was not.
     #[error("{item}: {found}")]
     NotShown {
@@ -72,5 +93,17 @@ impl BenchError {
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |source| Self::File { path, source }
+    }
+
+    /// Makes [`BenchError::Exchange`] of what the system said about a server's reply.
+    pub(crate) fn exchange(server: &str) -> impl FnOnce(std::io::Error) -> Self {
+        let server = server.to_owned();
+        |source| Self::Exchange { server, source }
+    }
+
+    /// Makes [`BenchError::Refused`] of a server's reply.
+    pub(crate) fn refused(server: &str, status: u16, body: &[u8]) -> Self {
+        let body = String::from_utf8_lossy(body).into_owned();
+        Self::Refused { server: server.to_owned(), status, body }
     }
 }

@@ -7,12 +7,14 @@
 //! |---|---|
 //! | `compare` | archives and restores one tree with Strongroom and with restic, in one run, and prints a table |
 //! | `sdk_speed` | measures the SDK on one core and on several beside the raw cipher that it uses |
+//! | `kms_load` | drives the KMS beside other emulators and a bare HTTP server; with `--keys`, its start and memory with many keys |
 //! | `acceptance` | runs the list of what must be shown on one tree, and prints one line per item |
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`acceptance`] | what must be shown, each item a function that returns its figure |
 //! | [`sdk_speed`] | the surfaces of the SDK, the raw cipher and hash, and the table of both |
+//! | [`kms_load`] | the KMS under load, and who stands beside it |
 //! | [`measure`] | what one command took: time, processor time, memory |
 //! | [`tool`] | the archivers that are measured, behind one trait |
 //! | [`store`] | where they archive to |
@@ -20,6 +22,7 @@
 //! | [`table`] | the results as Markdown |
 
 pub mod acceptance;
+pub mod kms_load;
 pub mod measure;
 pub mod sdk_speed;
 pub mod store;

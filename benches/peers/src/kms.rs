@@ -54,6 +54,12 @@ impl KmsServer {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The environment variables from which AWS clients take credentials, Region and the endpoints of
     /// KMS, CloudHSM and STS. The user is the one whom the S3 servers know too.
     #[must_use]

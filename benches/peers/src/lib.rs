@@ -18,12 +18,13 @@
 //! | [`s3`] | MinIO and SeaweedFS as servers on loopback |
 //! | [`identity`] | the one user whom every server knows |
 //! | [`kms`] | our own `strongroom-kms serve` as a process of its own |
+//! | [`other_kms`] | other emulators of KMS |
 //! | [`esdk`] | other implementations of the AWS Encryption SDK, each behind a driver |
 //! | [`own`] | the project's own programs, built if they are not there |
 //! | [`process`] | child processes that end with their owner |
 //! | [`require`](mod@require) | what a test does when a peer is missing |
 //!
-//! Invariants: a server listens on loopback only; none outlives the process that started it, however
+//! Invariants: a server listens on loopback only (but local-kms, which cannot); none outlives the process that started it, however
 //! that process ends; no test passes in silence for want of a peer.
 //!
 //! ```no_run
@@ -37,6 +38,7 @@
 pub mod esdk;
 pub mod identity;
 pub mod kms;
+pub mod other_kms;
 pub mod own;
 pub mod peer;
 pub mod process;
@@ -47,6 +49,7 @@ mod error;
 
 pub use crate::error::PeerError;
 pub use crate::kms::{CustomKeyStore, KmsServer};
+pub use crate::other_kms::OtherKms;
 pub use crate::own::OwnProgram;
 pub use crate::peer::{Peer, Peers};
 pub use crate::s3::{Minio, S3Server, SeaweedFs};

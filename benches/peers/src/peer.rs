@@ -29,6 +29,10 @@ pub enum Peer {
     /// A folder with the classes of the driver of `aws-encryption-sdk-java`, and beside it `lib`, which
     /// has what they need; Java itself is the system's.
     JavaEncryptionSdk,
+    /// moto's server, an emulator of AWS services.
+    Moto,
+    /// local-kms, an emulator of AWS KMS.
+    LocalKms,
 }
 
 impl Peer {
@@ -45,6 +49,8 @@ impl Peer {
             Self::NodeEncryptionSdk => "node-esdk",
             Self::RustEncryptionSdk => "rust-esdk",
             Self::JavaEncryptionSdk => "java-esdk",
+            Self::Moto => "venv-moto",
+            Self::LocalKms => "local-kms",
         }
     }
 
@@ -58,6 +64,8 @@ impl Peer {
             Self::PythonEncryptionSdk => include_str!("../pins/venv-esdk.pip"),
             Self::EncryptionCli => include_str!("../pins/venv-esdk-cli.pip"),
             Self::NodeEncryptionSdk => include_str!("../pins/node-esdk.npm"),
+            Self::Moto => include_str!("../pins/venv-moto.pip"),
+            Self::LocalKms => include_str!("../pins/local-kms.go"),
             // Drivers that are built: the pin, and the files that it lists.
             Self::RustEncryptionSdk => concat!(
                 include_str!("../pins/rust-esdk.crate"),
@@ -86,12 +94,15 @@ impl Peer {
             Self::NodeEncryptionSdk => "node_modules/@aws-crypto/client-node",
             Self::RustEncryptionSdk => "bin/esdk-driver",
             Self::JavaEncryptionSdk => "classes",
+            Self::Moto => "bin/moto_server",
+            Self::LocalKms => "bin/local-kms",
         }
     }
 
-    /// Whether `.ci/peers` installs it only when named: compiling it takes minutes that a test run has not.
+    /// Whether `.ci/peers` installs it only when named: compiling it takes minutes that a test run has not,
+    /// or no test asks for it.
     pub(crate) const fn is_named_only(self) -> bool {
-        matches!(self, Self::RustEncryptionSdk)
+        matches!(self, Self::RustEncryptionSdk | Self::Moto | Self::LocalKms)
     }
 
     /// Finds the peer in the folder that the environment names.
