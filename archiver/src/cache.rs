@@ -80,6 +80,12 @@ impl LocalCache {
         }
     }
 
+    /// Removes one object.
+    pub(crate) fn remove(&self, id: &ObjectId) {
+        // As above, or it was not there.
+        let _ = fs::remove_file(self.path(id));
+    }
+
     fn path(&self, id: &ObjectId) -> PathBuf {
         self.folder.join(id.to_string())
     }
@@ -112,5 +118,7 @@ mod tests {
         assert!(cache.get(&one).is_none(), "a flipped bit");
         cache.keep_only(&[one]);
         assert!(cache.path(&one).exists() && !cache.path(&two).exists());
+        cache.remove(&one);
+        assert!(!cache.path(&one).exists());
     }
 }

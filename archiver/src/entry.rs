@@ -23,6 +23,10 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
+/// The file flags that are archived, which `statx` tells without opening a file: compressed (`c`),
+/// immutable (`i`), append only (`a`) and no dump (`d`), by the numbers of `FS_IOC_SETFLAGS`.
+pub const FLAGS_KEPT: u32 = 0x04 | 0x10 | 0x20 | 0x40;
+
 /// What kind of object a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -91,6 +95,8 @@ pub struct Entry {
     pub links: u64,
     /// Extended attributes sorted by name, POSIX ACLs among them (`system.posix_acl_*`).
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// File flags as chattr(1) sets them, of [`FLAGS_KEPT`].
+    pub flags: u32,
 }
 
 impl Entry {
@@ -211,6 +217,7 @@ pub(crate) mod tests {
             inode: InodeId { device: 0, inode: 0 },
             links: 1,
             xattrs: vec![],
+            flags: 0,
         }
     }
 

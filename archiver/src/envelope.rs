@@ -25,8 +25,8 @@ use crate::store::{Kind, ObjectName};
 /// Plaintext bytes of a frame: what one random read decrypts at least.
 pub const FRAME_BYTES: u32 = 64 << 10;
 
-const CONTEXT_LOCATION: &str = "strongroom-location";
-const CONTEXT_KIND: &str = "strongroom-kind";
+pub(crate) const CONTEXT_LOCATION: &str = "strongroom-location";
+pub(crate) const CONTEXT_KIND: &str = "strongroom-kind";
 const CONTEXT_OBJECT: &str = "strongroom-object";
 
 /// Seals and opens the objects of one location.

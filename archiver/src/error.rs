@@ -153,13 +153,11 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A restore met something that concerns every file.
-    #[error("{reason}")]
-    Abandoned {
-        /// The error that it met, in words.
-        reason: String,
-        /// Who is at fault.
-        cause: Cause,
+    /// What was to be archived did not come to its end as it should.
+    #[error("what was to be archived is not whole, and nothing was committed: {source}")]
+    Source {
+        /// How it failed.
+        source: io::Error,
     },
     /// The caller asked to stop.
     #[error("stopped before it was complete; nothing was committed")]
@@ -224,6 +222,8 @@ pub enum Cause {
     KeyWrong,
     /// Stored data is damaged or missing.
     Integrity,
+    /// What was to be archived: a pipe, or the program that wrote to it.
+    Source,
     /// The local machine: memory, disk, cache.
     Local,
     /// The caller stopped it.
@@ -268,7 +268,6 @@ impl Error {
             Self::SnapshotAmbiguous { .. } | Self::SnapshotMissing { .. } => Cause::Snapshot,
             Self::Folder { source, .. } => folder_cause(source),
             Self::Store { source, .. } => store_cause(source),
-            Self::Abandoned { cause, .. } => *cause,
             Self::Preflight { .. } => Cause::StoreUnreachable,
             Self::NotALocation { .. } | Self::FormatVersion { .. } => Cause::Location,
             Self::Encrypt { source, .. } | Self::Decrypt { source, .. } => key_cause(source),
@@ -276,6 +275,7 @@ impl Error {
             | Self::ObjectTooLong { .. }
             | Self::Damaged { .. }
             | Self::NameTaken { .. } => Cause::Integrity,
+            Self::Source { .. } => Cause::Source,
             Self::VerifyBeforeStore
             | Self::Compress { .. }
             | Self::Cache { .. }

@@ -18,9 +18,11 @@
 //! - [`store`]: objects with typed names, created once; counters, preflight, injected faults.
 //! - [`envelope`]: an object sealed to its place by its encryption context.
 //! - [`chunk`], [`pack`], [`index`], [`snapshot`]: the format, each with its reader and writer.
+//! - [`retention`]: which snapshots to keep; rules without store or clock.
 //! - [`location`]: keys, format and the index of one place.
 //! - [`source`], [`target`], [`control`]: what a caller brings; [`mod@fs`] brings the local file system.
 //! - [`backup`], [`restore`], [`check`]: the pipelines.
+//! - [`content`], [`usage`]: one file's bytes; what a location and its snapshots hold.
 //!
 //! # Invariants
 //!
@@ -41,6 +43,7 @@ pub mod backup;
 pub mod check;
 pub mod chunk;
 pub mod clock;
+pub mod content;
 pub mod control;
 pub mod entry;
 pub mod envelope;
@@ -53,9 +56,11 @@ pub mod pack;
 #[cfg(feature = "embedded-kms")]
 pub mod quickstart;
 pub mod restore;
+pub mod retention;
 pub mod snapshot;
 pub mod source;
 pub mod store;
 pub mod target;
+pub mod usage;
 
 pub use self::error::{Cause, Error, Result};

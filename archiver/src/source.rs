@@ -9,6 +9,11 @@ use std::io;
 use std::ops::Range;
 
 use crate::entry::{Entry, InodeId, Timestamp};
+use crate::error::Result;
+
+/// The size of an entry whose file ends when it ends, as a pipe's does. The engine puts the real one
+/// in its place when it has read the file.
+pub const SIZE_UNKNOWN: u64 = u64::MAX;
 
 /// A tree to be archived.
 pub trait Source: Send + Sync {
@@ -27,6 +32,15 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Whatever the system says; a name that no longer is a regular file is an error too.
     fn open(&self, entry: &Entry) -> io::Result<Box<dyn SourceFile>>;
+
+    /// Whether what was handed out may become a snapshot; asked once, on a thread that may wait,
+    /// when everything was read and stored and nothing was committed yet.
+    ///
+    /// # Errors
+    /// [`Error::Source`](crate::Error::Source) when it turned out not to be the whole.
+    fn finish(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// One file open for reading.

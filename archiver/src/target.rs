@@ -9,6 +9,7 @@
 use std::io;
 
 use crate::entry::{Entry, EntryPath};
+use crate::source::{Source, SourceFile, Trouble};
 
 /// A tree that is being restored.
 ///
@@ -46,6 +47,28 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// Whatever the system says.
     fn finish_directory(&self, entry: &Entry) -> io::Result<()>;
+
+    /// Sets what forbids any further change, such as the flags of files and directories that were made;
+    /// called when all else is done. Answers what could not be set.
+    fn seal(&self) -> Vec<Trouble>;
+
+    /// What stands in the tree now, restored or not, as a tree to walk.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn standing(&self) -> io::Result<Box<dyn Source>>;
+
+    /// Removes what was walked under the entry's name; a directory only when it is empty.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn remove(&self, entry: &Entry) -> io::Result<()>;
+
+    /// Opens the regular file under the entry's name to read what is really stored of it.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn read_back(&self, entry: &Entry) -> io::Result<Box<dyn SourceFile>>;
 }
 
 /// What became of a name.

@@ -10,12 +10,13 @@ use tokio::sync::oneshot;
 
 use super::engine::Engine;
 use super::segment::{Gathering, SEGMENT_BYTES};
+use crate::chunk::Chunker;
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, Result};
 use crate::id::ChunkId;
 use crate::pack::ChunkAt;
 use crate::snapshot::{PIECES_MAX, Piece};
-use crate::source::{Source, SourceFile, Trouble};
+use crate::source::{SIZE_UNKNOWN, Source, SourceFile, Trouble};
 
 /// Files below this are not asked for holes: a hole smaller than a chunk saves nothing.
 const HOLES_FROM_BYTES: u64 = 64 << 10;
@@ -114,7 +115,7 @@ fn chunk_small(
     gathering: &mut Gathering,
     content: &mut Vec<Placed>,
 ) -> Result<(), ReadError> {
-    let chunker = engine.location.chunkers().for_size(reading.size);
+    let chunker = reading.chunker(0);
     let average = u64::from(chunker.parameters().bytes_average);
     let length = extent.end - extent.start;
     if length <= average {
@@ -159,7 +160,7 @@ pub(crate) fn read_large(
     let mut groups = Groups { engine, in_flight: VecDeque::new(), content: Vec::new() };
     let read = Reading::begin(engine, source, &entry).and_then(|mut reading| {
         while let Some(extent) = reading.next_extent()? {
-            cut_large(engine, &mut reading, extent, &mut groups)?;
+            cut_large(&mut reading, extent, &mut groups)?;
         }
         groups.settle(0)?;
         reading.end()
@@ -170,19 +171,19 @@ pub(crate) fn read_large(
 
 /// Cuts one extent; each time that a segment's worth of chunks is there it becomes a group.
 fn cut_large(
-    engine: &Engine,
     reading: &mut Reading,
     extent: Range<u64>,
     groups: &mut Groups<'_>,
 ) -> Result<(), ReadError> {
-    let chunker = engine.location.chunkers().for_size(reading.size);
-    let chunk_max = chunker.parameters().bytes_max as usize;
     let mut window: Vec<u8> = Vec::new();
     let mut start = extent.start;
     let mut next = extent.start;
     loop {
+        let chunker = reading.chunker(start);
+        let chunk_max = chunker.parameters().bytes_max as usize;
         // Cutting needs a whole maximal chunk ahead, or the end.
-        let until = extent.end.min(start + (SEGMENT_BYTES + chunk_max) as u64);
+        let ahead = (SEGMENT_BYTES + chunk_max) as u64;
+        let until = extent.end.min(start.saturating_add(ahead).max(next));
         let wanted = next..until;
         let more = reading.read(&wanted, &mut window)?;
         next += more;
@@ -220,6 +221,11 @@ impl Groups<'_> {
             return Ok(());
         }
         self.settle(GROUPS_IN_FLIGHT - 1)?;
+        if self.content.len() > PIECES_MAX {
+            // A pipe may never end.
+            let error = io::Error::new(io::ErrorKind::FileTooLarge, "it has too many parts");
+            return Err(ReadError::File("archive", error));
+        }
         let engine = self.engine.clone();
         let group = self.engine.submit(move || store_group(&engine, start, &bytes, &lengths));
         self.in_flight.push_back(group);
@@ -336,9 +342,17 @@ impl<'a> Reading<'a> {
         Ok(done as u64)
     }
 
+    /// What cuts the file at `position`. A file of unknown size is cut like a short one until it has
+    /// turned out to be a long one.
+    fn chunker(&self, position: u64) -> &'a Chunker {
+        let size = if self.size == SIZE_UNKNOWN { position } else { self.size };
+        self.engine.location.chunkers().for_size(size)
+    }
+
     fn end(mut self) -> Result<Ended, ReadError> {
         let state = self.file.state().map_err(|e| ReadError::File("look again at", e))?;
-        let changed = self.ended_at.is_some() || !state.matches(self.entry);
+        let early = self.ended_at.is_some() && self.size != SIZE_UNKNOWN;
+        let changed = early || !state.matches(self.entry);
         Ok(Ended { size: self.ended_at.unwrap_or(self.size), changed })
     }
 }

@@ -115,8 +115,10 @@ pub async fn backup(
     let catalog = Arc::new(catalog);
     let parent_id = parent.as_ref().map(|parent| parent.id.to_string());
     let (tree, mut statistics) =
-        store_tree(location, source, &options, catalog, parent, control).await?;
+        store_tree(location, source.clone(), &options, catalog, parent, control).await?;
     control.check()?;
+    let finished = tokio::task::spawn_blocking(move || source.finish()).await;
+    finished.map_err(|_| Error::StageLost { stage: "walk" })??;
     statistics.bytes_stored = location.store().traffic().bytes_written() - written_before;
     let commit = SnapshotCommit {
         version: 1,

@@ -233,7 +233,7 @@ impl Failure {
                 "write s3://BUCKET/PREFIX or file:///FOLDER".to_owned()
             }
             Self::Kept { .. } => {
-                "restore into an empty directory, or add --overwrite if-different".to_owned()
+                "restore into an empty directory, or add --overwrite if-changed".to_owned()
             }
             #[cfg(feature = "embedded-kms")]
             Self::Different { .. } => {

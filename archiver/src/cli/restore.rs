@@ -23,7 +23,7 @@ followed.
 
 Examples:
   strongroom restore latest /tmp/restored
-  strongroom restore 3f2a /srv --include home/anna --overwrite if-different")]
+  strongroom restore 3f2a /srv --include home/anna --overwrite if-changed")]
 pub(super) struct Arguments {
     /// A snapshot's id, the beginning of one, or `latest`.
     snapshot: String,
@@ -50,7 +50,7 @@ enum When {
     /// They are left alone, and the exit code says so.
     Never,
     /// Those with the same type, size and modification time are left alone, others replaced.
-    IfDifferent,
+    IfChanged,
     /// They are replaced.
     Always,
 }
@@ -59,7 +59,7 @@ impl From<When> for Overwrite {
     fn from(when: When) -> Self {
         match when {
             When::Never => Self::Never,
-            When::IfDifferent => Self::IfDifferent,
+            When::IfChanged => Self::IfChanged,
             When::Always => Self::Always,
         }
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
-use crate::entry::{Entry, EntryKind, EntryPath, InodeId, Timestamp};
+use crate::entry::{Entry, EntryKind, EntryPath, FLAGS_KEPT, InodeId, Timestamp};
 use crate::source::FileState;
 
 use super::names::Names;
@@ -135,6 +135,8 @@ fn entry_of(
         inode: inode_of(stat),
         links: u64::from(stat.stx_nlink),
         xattrs,
+        // Attributes that a file system does not know are never set.
+        flags: u32::try_from(stat.stx_attributes.bits()).unwrap_or_default() & FLAGS_KEPT,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Two local trees held against each other, in every byte and every attribute that is restored.
 //!
 //! Compared are: names, types, modes, owners, modification times to the nanosecond, extended
-//! attributes with ACLs, link targets, device numbers, which names share an inode, and content.
+//! attributes with ACLs, file flags, link targets, device numbers, which names share an inode, and content.
 //! Not compared is what nobody can restore: inode numbers, change times, birth times, sockets.
 
 use std::cmp::Ordering;
@@ -157,6 +157,7 @@ impl Comparison<'_> {
         differ(left.gid == right.gid, "group");
         differ(left.modified == right.modified, "modification time");
         differ(left.xattrs == right.xattrs, "extended attributes");
+        differ(left.flags == right.flags, "file flags");
         self.compare_links(&left, &right);
         if both_files {
             self.pairs.push((left, right));

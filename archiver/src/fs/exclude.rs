@@ -55,10 +55,22 @@ impl Patterns {
     /// # Errors
     /// [`PatternError`], naming the pattern at fault.
     pub fn new<S: AsRef<str>>(patterns: &[S]) -> Result<Self, PatternError> {
+        Self::with_case(patterns, false)
+    }
+
+    /// As [`Self::new`]; with `ignore_case`, letters match in either case.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_case<S: AsRef<str>>(
+        patterns: &[S],
+        ignore_case: bool,
+    ) -> Result<Self, PatternError> {
         if patterns.len() > PATTERNS_MAX {
             return Err(PatternError::TooMany { count: patterns.len() });
         }
         let mut builder = GitignoreBuilder::new("");
+        builder.case_insensitive(ignore_case).map_err(|source| PatternError::Set { source })?;
         for pattern in patterns.iter().map(AsRef::as_ref) {
             builder.add_line(None, pattern).map_err(|source| PatternError::Malformed {
                 pattern: pattern.to_owned(),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{Advice, Mode, OFlags, SeekFrom};
@@ -17,6 +17,8 @@ use super::capture::{Examined, examine};
 
 /// Files of at least this many bytes are announced to the kernel as read from end to end.
 const READ_AHEAD_BYTES_MIN: u64 = 1 << 20;
+
+const REPLACED: &str = "another object has taken its place";
 
 /// A regular file, open for reading.
 #[derive(Debug)]
@@ -39,16 +41,29 @@ impl LocalFile {
             }
             other => other?,
         };
+        let (file, state) = Self::examined(opened)?;
+        if state.inode != entry.inode {
+            return Err(io::Error::other(REPLACED));
+        }
+        Ok(file)
+    }
+
+    /// The regular file that is open.
+    pub(super) fn of_opened(opened: OwnedFd) -> io::Result<Self> {
+        Ok(Self::examined(opened)?.0)
+    }
+
+    fn examined(opened: OwnedFd) -> io::Result<(Self, FileState)> {
         let Examined { state, allocated, regular } = examine(opened.as_fd())?;
-        if !regular || state.inode != entry.inode {
-            return Err(io::Error::other("another object has taken its place"));
+        if !regular {
+            return Err(io::Error::other(REPLACED));
         }
         if state.size >= READ_AHEAD_BYTES_MIN {
             // Advice only: a file system that takes none is no reason to fail.
             let _ = rustix::fs::fadvise(&opened, 0, None, Advice::Sequential);
         }
         let sparse = allocated < state.size;
-        Ok(Self { file: File::from(opened), size: state.size, sparse })
+        Ok((Self { file: File::from(opened), size: state.size, sparse }, state))
     }
 }
 

@@ -139,6 +139,7 @@ impl Roots {
             inode: InodeId { device: 0, inode: 0 },
             links: 0,
             xattrs: Vec::new(),
+            flags: 0,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Archival locations: making one, opening one, and what all work on it shares.
 
 mod format;
+mod remove;
+pub mod role;
 mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use zeroize::Zeroizing;
 
 use self::format::FORMAT_BYTES_MAX;
 pub use self::format::{FORMAT_VERSION, Features, Format};
+pub use self::remove::{Removal, plan_removal, unverified_format};
 use self::secrets::Secrets;
 use crate::cache::LocalCache;
 use crate::chunk::{ChunkHasher, ChunkerParameters, Chunkers};
@@ -255,6 +258,13 @@ impl Location {
     /// Keeps a snapshot's plaintext.
     pub(crate) fn keep_snapshot(&self, id: &ObjectId, plain: &[u8]) {
         self.keep(|caches| &caches.snapshots, id, plain);
+    }
+
+    /// Drops what was kept of a snapshot that is forgotten.
+    pub(crate) fn drop_snapshot(&self, id: &ObjectId) {
+        if let Some(caches) = &self.caches {
+            caches.snapshots.remove(id);
+        }
     }
 
     fn keep(&self, which: impl Fn(&Caches) -> &LocalCache, id: &ObjectId, plain: &[u8]) {

@@ -6,13 +6,16 @@
 //!                     │ reads: neighbouring segments of one pack, one request each
 //!                     ▼
 //!                   fetch, several at once ──▶ decrypt, decompress, check, write ──▶ finish files
-//! then hard links, then directories' attributes, deepest first
+//! then hard links, then what is surplus goes, then directories' attributes, deepest first
+//! then, if asked for, every file is read back
 //! ```
 //!
 //! Each segment is decoded once for all the files of a window that want something of it. Nothing
 //! is written that did not pass both the frame's tag and the chunk's id.
 
 mod plan;
+mod surplus;
+mod verify;
 mod write;
 
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
 use self::plan::{Planned, Read};
+pub use self::surplus::{Surplus, surplus};
 use crate::control::Control;
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Cause, Error, Result};
@@ -29,7 +33,7 @@ use crate::location::Location;
 use crate::pack::{ChunkRef, PackReader};
 use crate::snapshot::{Cursor, Direction, Snapshot};
 use crate::source::Trouble;
-use crate::store::{Kind, ObjectName};
+use crate::store::Kind;
 use crate::target::Target;
 
 /// Reads between the plan and the threads that carry them out.
@@ -47,6 +51,11 @@ pub type Selection = Arc<dyn Fn(&Entry) -> bool + Send + Sync>;
 pub struct RestoreOptions {
     /// Which entries; all when `None`.
     pub select: Option<Selection>,
+    /// Remove what stands in the target and is not in the snapshot, as far as it is selected. Nothing
+    /// is removed when anything could not be restored.
+    pub delete: bool,
+    /// Read every selected file back, also those that were left alone, and compare it.
+    pub verify: bool,
     /// Threads that decrypt, decompress and write; the number of CPUs when `None`.
     pub threads: Option<usize>,
 }
@@ -68,6 +77,12 @@ pub struct Restored {
     pub failures: u64,
     /// Of these, files whose stored content is damaged.
     pub damaged: u64,
+    /// Names that were removed because the snapshot does not have them.
+    pub deleted: u64,
+    /// Files that were read back and are what was archived.
+    pub verified: u64,
+    /// Files that were read back and are not; failures too.
+    pub different: u64,
 }
 
 /// What the threads of one restore share.
@@ -87,6 +102,9 @@ struct Counts {
     kept: AtomicU64,
     failures: AtomicU64,
     damaged: AtomicU64,
+    deleted: AtomicU64,
+    verified: AtomicU64,
+    different: AtomicU64,
 }
 
 /// Restores `snapshot`, or the selected part of it, to `target`.
@@ -112,14 +130,9 @@ pub async fn restore(
         control: control.clone(),
         counts: Counts::default(),
     });
-    let Some(tree) = &snapshot.commit.tree else {
+    let Some(root) = snapshot.root()? else {
         return Ok(restoring.counts.sum());
     };
-    let malformed = || Error::Damaged {
-        object: ObjectName::Snapshot(snapshot.id),
-        what: "its tree is not named properly",
-    };
-    let root = (tree.block().ok_or_else(malformed)?, tree.level);
     announce(control, snapshot);
     let (reads, queue) = mpsc::channel(READS_QUEUED_MAX);
     let planner = tokio::task::spawn_blocking({
@@ -132,9 +145,21 @@ pub async fn restore(
     // A write that failed for good ends the plan too, which then only knows that nobody listens.
     written?;
     let planned = planned?;
-    let finishing = restoring.clone();
+    let (finishing, hasher) = (restoring.clone(), location.hasher().clone());
     let runtime = tokio::runtime::Handle::current();
-    let last = move || finishing.finish(&runtime, root, options.select.as_ref(), planned);
+    let last = move || {
+        let (select, forward) = (options.select.as_ref(), Direction::Forward);
+        finishing.link(planned);
+        if options.delete && finishing.counts.sum().failures == 0 {
+            finishing.remove_surplus(finishing.cursor(root, forward), &runtime, select)?;
+        }
+        finishing.finish_directories(&runtime, root, select)?;
+        finishing.seal();
+        if options.verify {
+            finishing.verify(finishing.cursor(root, forward), &runtime, &hasher, select)?;
+        }
+        Ok::<_, Error>(())
+    };
     tokio::task::spawn_blocking(last).await.map_err(|_| Error::StageLost { stage: "finish" })??;
     Ok(restoring.counts.sum())
 }
@@ -165,21 +190,21 @@ async fn carry_out_one(restoring: Arc<Restoring>, read: Read) -> Result<()> {
     let fetched = restoring.reader.fetch(Kind::Data, read.pack, range.clone()).await;
     let work = move || match fetched.and_then(crate::pack::Fetched::open) {
         Ok(stored) => write::write(&restoring, &read, &stored),
-        Err(error) => restoring.lost(&read, &error),
+        Err(error) => restoring.lost(&read, error),
     };
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::StageLost { stage: "write" })?
 }
 
 impl Restoring {
     /// Damage costs the files that need what is damaged; anything else concerns all.
-    fn lost(&self, read: &Read, error: &Error) -> Result<()> {
+    fn lost(&self, read: &Read, error: Error) -> Result<()> {
         let text = error.to_string();
         for want in read.segments.iter().flat_map(|(_, wants)| wants) {
             want.file.fail_damaged(self, &text);
         }
         match error.cause() {
             Cause::Integrity | Cause::StoreMissing => Ok(()),
-            _ => Err(Error::Abandoned { reason: text, cause: error.cause() }),
+            _ => Err(error),
         }
     }
 
@@ -193,18 +218,28 @@ impl Restoring {
         Cursor::new(&self.reader, root.0, root.1, direction)
     }
 
-    /// What can only be done when all content is there.
-    fn finish(
-        &self,
-        runtime: &tokio::runtime::Handle,
-        root: (ChunkRef, u8),
-        select: Option<&Selection>,
-        planned: Planned,
-    ) -> Result<()> {
+    /// Makes the further names of files, which are complete now.
+    fn link(&self, planned: Planned) {
         for (entry, original) in planned.links {
             let made = self.target.create_link(&entry, &original);
             self.note(&entry, "link", made, &self.counts.others);
         }
+    }
+
+    fn seal(&self) {
+        for trouble in self.target.seal() {
+            self.counts.failures.fetch_add(1, Ordering::Relaxed);
+            self.control.observer.trouble(&trouble);
+        }
+    }
+
+    /// Gives directories their attributes when nothing below them changes any more.
+    fn finish_directories(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        root: (ChunkRef, u8),
+        select: Option<&Selection>,
+    ) -> Result<()> {
         let mut cursor = self.cursor(root, Direction::Backward);
         while let Some(leaf) = runtime.block_on(cursor.next_leaf())? {
             self.control.check()?;
@@ -250,6 +285,9 @@ impl Counts {
             kept: get(&self.kept),
             failures: get(&self.failures),
             damaged: get(&self.damaged),
+            deleted: get(&self.deleted),
+            verified: get(&self.verified),
+            different: get(&self.different),
         }
     }
 }

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::codec::{Malformed, Parsed, Reader, Write};
-use crate::entry::{Entry, EntryKind, EntryPath, InodeId, Timestamp};
+use crate::entry::{Entry, EntryKind, EntryPath, FLAGS_KEPT, InodeId, Timestamp};
 use crate::id::{ChunkId, ObjectId};
 use crate::pack::{ChunkAt, ChunkRef, SegmentAt};
 
@@ -41,6 +41,7 @@ const HAS_USER: u8 = 1;
 const HAS_GROUP: u8 = 2;
 const HAS_BIRTH: u8 = 4;
 const HAS_XATTRS: u8 = 8;
+const HAS_FLAGS: u8 = 16;
 
 /// An entry with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +150,8 @@ impl LeafBuilder {
             flag(entry.user.is_some(), HAS_USER)
                 | flag(entry.group.is_some(), HAS_GROUP)
                 | flag(entry.born.is_some(), HAS_BIRTH)
-                | flag(!entry.xattrs.is_empty(), HAS_XATTRS),
+                | flag(!entry.xattrs.is_empty(), HAS_XATTRS)
+                | flag(entry.flags != 0, HAS_FLAGS),
         );
         for number in [entry.mode, entry.uid, entry.gid] {
             out.varint(u64::from(number));
@@ -170,6 +172,9 @@ impl LeafBuilder {
                 out.prefixed(name);
                 out.prefixed(value);
             }
+        }
+        if entry.flags != 0 {
+            out.varint(u64::from(entry.flags));
         }
     }
 
@@ -335,7 +340,7 @@ fn read_node(
     let path = read_path(reader, path)?;
     let flags = reader.u8()?;
     let has = |flag: u8| flags & flag != 0;
-    if flags & !(HAS_USER | HAS_GROUP | HAS_BIRTH | HAS_XATTRS) != 0 {
+    if flags & !(HAS_USER | HAS_GROUP | HAS_BIRTH | HAS_XATTRS | HAS_FLAGS) != 0 {
         return Err(Malformed);
     }
     let (mode, uid, gid) = (reader.varint_u32()?, reader.varint_u32()?, reader.varint_u32()?);
@@ -346,6 +351,7 @@ fn read_node(
     let inode = InodeId { device: reader.varint()?, inode: reader.varint()? };
     let links = reader.varint()?;
     let xattrs = if has(HAS_XATTRS) { read_xattrs(reader)? } else { Vec::new() };
+    let file_flags = if has(HAS_FLAGS) { reader.varint_u32()? } else { 0 };
     let (kind, content) = read_kind(reader, segments)?;
     let entry = Entry {
         path,
@@ -361,8 +367,10 @@ fn read_node(
         inode,
         links,
         xattrs,
+        flags: file_flags,
     };
-    if mode > 0o7777 { Err(Malformed) } else { Ok(Node { entry, content }) }
+    let is_possible = mode <= 0o7777 && file_flags & !FLAGS_KEPT == 0;
+    if is_possible { Ok(Node { entry, content }) } else { Err(Malformed) }
 }
 
 fn read_name(reader: &mut Reader<'_>, names: &[String]) -> Parsed<String> {
@@ -517,6 +525,7 @@ pub(crate) mod tests {
             (modified, changed, born) in (any_time(), any_time(), proptest::option::of(any_time())),
             (device, inode, links) in any::<(u64, u64, u64)>(),
             xattrs in any::<Vec<(Vec<u8>, Vec<u8>)>>(),
+            flags in prop_oneof![Just(0), Just(0x10), Just(FLAGS_KEPT)],
             (kind, content) in any_kind(),
         ) -> Node {
             let inode = InodeId { device, inode };
@@ -524,7 +533,7 @@ pub(crate) mod tests {
             Node {
                 entry: Entry {
                     path, kind, mode, uid, gid, user, group, modified, changed, born, inode,
-                    links, xattrs,
+                    links, xattrs, flags,
                 },
                 content,
             }

@@ -23,6 +23,16 @@ pub struct Snapshot {
     pub commit: SnapshotCommit,
 }
 
+/// A snapshot with the time at which the store took its commit, by the store's clock: what
+/// retention goes by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredSnapshot {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// When the store took it.
+    pub stored: Timestamp,
+}
+
 /// What a snapshot says of itself, as JSON in `s/<id>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotCommit {
@@ -150,6 +160,19 @@ impl TreeRoot {
     }
 }
 
+impl Snapshot {
+    /// The root block and its level; `None` for a snapshot without entries.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the commit does not name one.
+    pub fn root(&self) -> Result<Option<(ChunkRef, u8)>> {
+        let Some(tree) = &self.commit.tree else { return Ok(None) };
+        let (object, what) = (ObjectName::Snapshot(self.id), "its tree is not named properly");
+        let block = tree.block().ok_or(Error::Damaged { object, what })?;
+        Ok(Some((block, tree.level)))
+    }
+}
+
 impl SnapshotCommit {
     /// Commits this as snapshot `id`: from here on it exists.
     ///
@@ -175,10 +198,15 @@ impl SnapshotCommit {
 /// # Errors
 /// [`Error::Store`].
 pub async fn list(location: &Location) -> Result<Vec<ObjectId>> {
+    Ok(list_stored(location).await?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// As [`list`], each with the time at which the store took its commit.
+async fn list_stored(location: &Location) -> Result<Vec<(ObjectId, Timestamp)>> {
     let listed = location.store().list(Family::Snapshots);
     let ids = listed.try_filter_map(|object| async move {
         Ok(match object.name {
-            Some(ObjectName::Snapshot(id)) => Some(id),
+            Some(ObjectName::Snapshot(id)) => Some((id, object.modified)),
             _ => None,
         })
     });
@@ -214,13 +242,38 @@ async fn load_listed(location: &Location, id: ObjectId) -> Result<Snapshot> {
 /// # Errors
 /// As [`list`] and [`load`].
 pub async fn load_all(location: &Location) -> Result<Vec<Snapshot>> {
+    Ok(load_all_stored(location).await?.into_iter().map(|stored| stored.snapshot).collect())
+}
+
+/// As [`load_all`], each with the time at which the store took it.
+///
+/// # Errors
+/// As [`load_all`].
+pub async fn load_all_stored(location: &Location) -> Result<Vec<StoredSnapshot>> {
     use futures::StreamExt;
-    let ids = list(location).await?;
-    let mut snapshots: Vec<Snapshot> = futures::stream::iter(ids)
-        .map(|id| load_listed(location, id))
+    let listed = list_stored(location).await?;
+    let mut snapshots: Vec<StoredSnapshot> = futures::stream::iter(listed)
+        .map(|(id, stored)| async move {
+            let snapshot = load_listed(location, id).await?;
+            Ok::<_, Error>(StoredSnapshot { snapshot, stored })
+        })
         .buffer_unordered(8)
         .try_collect()
         .await?;
-    snapshots.sort_by_key(|s| (s.commit.started.seconds, s.commit.started.nanoseconds, s.id));
+    snapshots.sort_by_key(|StoredSnapshot { snapshot, .. }| {
+        let started = snapshot.commit.started;
+        (started.seconds, started.nanoseconds, snapshot.id)
+    });
     Ok(snapshots)
+}
+
+/// Forgets a snapshot, which must have been loaded: what else lies under `s/` is a collector's.
+/// What it alone refers to stays in the store until that is collected.
+///
+/// # Errors
+/// [`Error::Store`].
+pub async fn forget(location: &Location, snapshot: &Snapshot) -> Result<()> {
+    location.store().delete(ObjectName::Snapshot(snapshot.id)).await?;
+    location.drop_snapshot(&snapshot.id);
+    Ok(())
 }

@@ -110,10 +110,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn inner(&mut self, level: u8, child: &Child, block: &[u8]) -> Result<Vec<Child>> {
-        let mut children = read_inner(block).map_err(|_| malformed(child))?;
-        if level > LEVELS_MAX {
-            return Err(malformed(child));
-        }
+        let mut children = read_children(level, child, block)?;
         if let Some(reached) = &self.from {
             let first = children.partition_point(|child| !reached(&child.last));
             children.drain(..first);
@@ -128,15 +125,24 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn malformed(child: &Child) -> Error {
+/// The children of `child`, an inner block of level `level`.
+pub(super) fn read_children(level: u8, child: &Child, block: &[u8]) -> Result<Vec<Child>> {
+    if level > LEVELS_MAX {
+        return Err(malformed(child));
+    }
+    read_inner(block).map_err(|_| malformed(child))
+}
+
+pub(super) fn malformed(child: &Child) -> Error {
     let object = ObjectName::MetaPack(child.block.at.segment.pack);
     Error::Damaged { object, what: "a block of metadata is not well-formed" }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::HashMap;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use proptest::prelude::*;
 
@@ -148,10 +154,18 @@ mod tests {
 
     /// Keeps blocks in memory, and places them two at a time.
     #[derive(Default)]
-    struct Memory {
+    pub(in super::super) struct Memory {
         blocks: Mutex<HashMap<ChunkId, Vec<u8>>>,
         kept: HashMap<usize, Vec<ChunkRef>>,
         stored: usize,
+        reads: AtomicUsize,
+    }
+
+    impl Memory {
+        /// How many blocks were read.
+        pub(in super::super) fn reads(&self) -> usize {
+            self.reads.load(Ordering::Relaxed)
+        }
     }
 
     impl BlockSink for &mut Memory {
@@ -179,6 +193,7 @@ mod tests {
     #[async_trait]
     impl BlockSource for Memory {
         async fn block(&self, block: &ChunkRef) -> Result<Vec<u8>> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
             Ok(self.blocks.lock().unwrap()[&block.id].clone())
         }
     }
@@ -187,10 +202,18 @@ mod tests {
         Node { entry: empty_file(path), content: vec![] }
     }
 
-    fn write(memory: &mut Memory, paths: &[String]) -> Option<super::super::tree::Root> {
+    pub(in super::super) fn write(
+        memory: &mut Memory,
+        nodes: &[Node],
+    ) -> Option<super::super::tree::Root> {
         let mut tree = TreeWriter::new(memory);
-        paths.iter().for_each(|path| tree.push(&node(path)).unwrap());
+        nodes.iter().for_each(|node| tree.push(node).unwrap());
         tree.finish().unwrap().0
+    }
+
+    fn write_paths(memory: &mut Memory, paths: &[String]) -> Option<super::super::tree::Root> {
+        let nodes: Vec<Node> = paths.iter().map(|path| node(path)).collect();
+        write(memory, &nodes)
     }
 
     fn read(mut cursor: Cursor<'_>) -> Vec<String> {
@@ -212,7 +235,7 @@ mod tests {
         fn trees_read_back_both_ways_and_from_anywhere(count in 1_usize..40_000, skip: usize) {
             let mut memory = Memory::default();
             let paths = numbered(count);
-            let root = write(&mut memory, &paths).unwrap();
+            let root = write_paths(&mut memory, &paths).unwrap();
             prop_assert_eq!(root.entries, count as u64);
             let cursor = |direction| Cursor::new(&memory, root.block, root.level, direction);
             prop_assert_eq!(&read(cursor(Direction::Forward)), &paths);
@@ -228,20 +251,20 @@ mod tests {
 
     #[test]
     fn no_entry_makes_no_tree() {
-        assert_eq!(write(&mut Memory::default(), &[]), None);
+        assert_eq!(write_paths(&mut Memory::default(), &[]), None);
     }
 
     #[test]
     fn a_change_stores_one_block_of_each_level() {
         let mut memory = Memory::default();
         let mut paths = numbered(50_000);
-        let root = write(&mut memory, &paths).unwrap();
+        let root = write_paths(&mut memory, &paths).unwrap();
         let before = std::mem::take(&mut memory.stored);
         assert!(before > 100 && root.level >= 1);
-        write(&mut memory, &paths).unwrap();
+        write_paths(&mut memory, &paths).unwrap();
         assert_eq!(memory.stored, 0);
         paths.insert(25_000, "00024999x".into());
-        write(&mut memory, &paths).unwrap();
+        write_paths(&mut memory, &paths).unwrap();
         assert!(memory.stored <= 2 * (usize::from(root.level) + 1), "{}", memory.stored);
     }
 }

@@ -8,13 +8,15 @@
 mod block;
 mod commit;
 mod cursor;
+mod diff;
 mod tree;
 
 pub use self::block::{BLOCK_BYTES_MAX, Child, LeafBuilder, Node, PIECES_MAX, Piece};
 pub use self::commit::{
-    SNAPSHOT_BYTES_MAX, Snapshot, SnapshotCommit, Statistics, TreeRoot, UnixTime, list, load,
-    load_all,
+    SNAPSHOT_BYTES_MAX, Snapshot, SnapshotCommit, Statistics, StoredSnapshot, TreeRoot, UnixTime,
+    forget, list, load, load_all, load_all_stored,
 };
 pub use self::cursor::{BlockSource, Cursor, Direction};
+pub use self::diff::{Change, Diff, DiffRoot, Differences};
 pub(crate) use self::tree::Root;
 pub use self::tree::{BlockSink, TreeWriter};

@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 pub use self::name::{Family, Kind, ObjectName};
 pub use self::preflight::{Capabilities, preflight};
 pub use self::upload::Upload;
+use crate::entry::Timestamp;
 use crate::error::{Error, Result, StoreOperation};
 
 /// Most requests that one store handles at once.
@@ -54,6 +55,8 @@ pub struct Listed {
     pub name: Option<ObjectName>,
     /// Length in bytes.
     pub size: u64,
+    /// When the store took it, by the store's own clock.
+    pub modified: Timestamp,
 }
 
 /// Whether a create-if-absent created.
@@ -179,7 +182,11 @@ impl Store {
             .map(move |item| match item {
                 Ok(meta) => {
                     let key = relative(&root, &meta.location);
-                    Ok(Listed { name: ObjectName::parse(&key), key, size: meta.size })
+                    let modified = Timestamp {
+                        seconds: meta.last_modified.timestamp(),
+                        nanoseconds: meta.last_modified.timestamp_subsec_nanos(),
+                    };
+                    Ok(Listed { name: ObjectName::parse(&key), key, size: meta.size, modified })
                 }
                 Err(source) => Err(Error::Store {
                     operation: StoreOperation::List,

@@ -30,6 +30,7 @@ fn entry(at: EntryPath, kind: EntryKind) -> Entry {
         inode: InodeId { device: 1, inode: 1 },
         links: 1,
         xattrs: vec![(b"user.hostile".to_vec(), b"yes".to_vec())],
+        flags: 0,
     }
 }
 
@@ -144,7 +145,7 @@ fn nothing_hostile_leaves_the_target() {
     }
     let originals = ["up/canary", "leaf", "absolute/canary", "hard", "chain/canary", "up"];
     let (mut tried, mut escapes) = (0, 0);
-    for overwrite in [Overwrite::Never, Overwrite::IfDifferent, Overwrite::Always] {
+    for overwrite in [Overwrite::Never, Overwrite::IfChanged, Overwrite::Always] {
         for at in hostile_paths() {
             let (_dir, dir) = temporary();
             plant(&dir);
@@ -188,7 +189,7 @@ fn nothing_hostile_leaves_the_target() {
 
 #[test]
 fn a_link_of_the_snapshot_does_not_carry_its_children_out() {
-    for overwrite in [Overwrite::Never, Overwrite::IfDifferent, Overwrite::Always] {
+    for overwrite in [Overwrite::Never, Overwrite::IfChanged, Overwrite::Always] {
         let (_dir, dir) = temporary();
         fs::create_dir(dir.join("outside")).unwrap();
         let options = RestoreOptions { overwrite, numeric_owners: true };

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::path::Path;
 
+use rustix::fs::IFlags;
 use strongroom::fs::compare::{Difference, compare};
 use strongroom::fs::restore::{Overwrite, RestoreOptions};
 
@@ -63,6 +64,39 @@ fn access_control_lists_come_back() {
     assert!(set_xattr(&to, "system.posix_acl_default", &acl));
     assert_eq!(copy_tree(&from, &to, with(Overwrite::Always)), [""; 0]);
     assert_eq!(differences(&from, &to), [""; 0]);
+}
+
+#[test]
+fn file_flags_come_back_when_all_else_is_done() {
+    let (_dir, dir) = temporary();
+    let (from, to) = (dir.join("from"), dir.join("to"));
+    fs::create_dir_all(from.join("fixed")).unwrap();
+    fs::write(from.join("fixed/file"), b"content").unwrap();
+    fs::hard_link(from.join("fixed/file"), from.join("other name")).unwrap();
+    fs::create_dir(from.join("undumped")).unwrap();
+    let set = |path: &Path, flags| {
+        let file = fs::File::open(path).unwrap();
+        rustix::fs::ioctl_setflags(&file, flags)
+    };
+    if set(&from.join("undumped"), IFlags::NODUMP).is_err() {
+        return crate::support::skipped("file flags", "the file system keeps none");
+    }
+    // What cannot be linked or given another name any more; only root can make it so.
+    let fixed = ["fixed/file", "fixed"];
+    let is_fixed =
+        fixed.iter().all(|name| set(&from.join(name), IFlags::IMMUTABLE | IFlags::NODUMP).is_ok());
+    if !is_fixed {
+        crate::support::skipped("immutable files", "this process may not make any");
+    }
+    let failures = copy_tree(&from, &to, RestoreOptions::default());
+    let seen = differences(&from, &to);
+    let held: Vec<u32> = crate::support::entries_of(&to).iter().map(|entry| entry.flags).collect();
+    for (root, name) in [&from, &to].iter().flat_map(|root| fixed.map(|name| (root, name))) {
+        // As they were, or nobody could remove the folder.
+        let _ = set(&root.join(name), IFlags::empty());
+    }
+    assert_eq!((failures, seen), (vec![], vec![]));
+    assert!(held.contains(&0x40) && (!is_fixed || held.contains(&0x50)), "{held:x?}");
 }
 
 type Damage<'a> = &'a dyn Fn(&Path);
@@ -135,7 +169,7 @@ fn what_stands_there_is_treated_as_the_options_say() {
     assert_eq!(fs::read(never.join("file")).unwrap(), b"other content");
     assert_eq!(fs::read(never.join("link")).unwrap(), b"a file, not a link");
     assert!(never.join("zero").is_dir());
-    for overwrite in [Overwrite::Always, Overwrite::IfDifferent] {
+    for overwrite in [Overwrite::Always, Overwrite::IfChanged] {
         let to = occupied(&format!("{overwrite:?}"));
         assert_eq!(copy_tree(&from, &to, with(overwrite)), [""; 0]);
         assert_eq!(differences(&from, &to), ["mine: only in the second tree"]);

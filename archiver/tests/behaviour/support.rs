@@ -135,6 +135,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, options: RestoreOptions) -> Vec<
         let result = target.finish_directory(entry);
         failures.extend(result.err().map(|error| format!("{}: {error}", entry.path)));
     }
+    failures.extend(target.seal().iter().map(ToString::to_string));
     failures
 }
 

@@ -4,6 +4,9 @@
 //! stands under a name is never written into, only left alone or replaced whole, so that neither
 //! a link nor another name of an inode outside can carry a write out of the tree.
 
+mod overwrite;
+mod rehearsal;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
@@ -11,30 +14,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Advice, AtFlags, Dir, FileType, IFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::entry::{Entry, EntryKind, EntryPath};
-use crate::target::{Created, CreatedFile, Target, TargetFile};
-
+pub use self::overwrite::Overwrite;
+pub use self::rehearsal::{Rehearsal, Rehearsed};
 use super::attributes::{Attributes, Object};
 use super::beneath::Beneath;
-
-/// What happens to a name of the snapshot under which something stands already. Directories are
-/// merged in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overwrite {
-    /// It is left alone, attributes of existing directories included.
-    #[default]
-    Never,
-    /// It is left alone if it has the entry's type and, for a file, size and modification time;
-    /// for others, target or device. Anything else is replaced.
-    IfDifferent,
-    /// It is replaced.
-    Always,
-}
+use super::file::LocalFile;
+use super::walk::{LocalTree, WalkOptions};
+use crate::entry::{Entry, EntryKind, EntryPath, FLAGS_KEPT};
+use crate::source::{Source, SourceFile, Trouble};
+use crate::target::{Created, CreatedFile, Target, TargetFile};
 
 /// How a tree is restored.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +52,8 @@ struct Inner {
     attributes: Attributes,
     /// Directories that stood there before and keep their attributes.
     kept_directories: Mutex<HashSet<EntryPath>>,
+    /// What was made and is to have file flags, which come last: they can forbid a further name.
+    flagged: Mutex<Vec<(EntryPath, u32)>>,
     /// Number of the next temporary name.
     temporary: AtomicU64,
 }
@@ -96,6 +91,7 @@ impl LocalTarget {
                 overwrite: options.overwrite,
                 attributes,
                 kept_directories: Mutex::new(kept_directories),
+                flagged: Mutex::default(),
                 temporary: AtomicU64::new(0),
             }),
         })
@@ -122,7 +118,7 @@ impl Target for LocalTarget {
         if entry.path.as_bytes().is_empty() {
             return Ok(Created::Done);
         }
-        self.inner.create_directory(&entry.path)
+        self.inner.create_directory(entry)
     }
 
     fn create_file(&self, entry: &Entry) -> io::Result<CreatedFile> {
@@ -178,22 +174,78 @@ impl Target for LocalTarget {
         Ok(created)
     }
 
+    fn seal(&self) -> Vec<Trouble> {
+        let flagged = std::mem::take(&mut *lock(&self.inner.flagged));
+        let failed = |(path, flags): (EntryPath, u32)| {
+            let error = self.inner.set_flags(&path, flags).err()?;
+            let path = path.as_bytes().to_vec();
+            Some(Trouble { path, action: "set the file flags of", error })
+        };
+        flagged.into_iter().filter_map(failed).collect()
+    }
+
+    fn standing(&self) -> io::Result<Box<dyn Source>> {
+        // Mounted there is something else's tree.
+        let options = WalkOptions { one_file_system: true, ..WalkOptions::default() };
+        let root = self.inner.root.open_at(&EntryPath::root(), OFlags::RDONLY, Mode::empty())?;
+        Ok(Box::new(LocalTree::of_directory(Beneath::from(root), options)))
+    }
+
+    fn remove(&self, entry: &Entry) -> io::Result<()> {
+        let parent = self.inner.root.open_parent(&entry.path)?;
+        let flags = match entry.kind {
+            EntryKind::Directory => AtFlags::REMOVEDIR,
+            _ => AtFlags::empty(),
+        };
+        Ok(rustix::fs::unlinkat(&parent, entry.path.name(), flags)?)
+    }
+
+    fn read_back(&self, entry: &Entry) -> io::Result<Box<dyn SourceFile>> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let opened = self.inner.root.open_at(&entry.path, flags, Mode::empty())?;
+        // What the disk has is to be read, not what was meant for it. Advice only: a file system
+        // that keeps the bytes in memory all the same is no reason to fail.
+        rustix::fs::fdatasync(&opened)?;
+        let _ = rustix::fs::fadvise(&opened, 0, None, Advice::DontNeed);
+        Ok(Box::new(LocalFile::of_opened(opened)?))
+    }
+
     fn finish_directory(&self, entry: &Entry) -> io::Result<()> {
         if self.inner.kept().contains(&entry.path) {
             return Ok(());
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let directory = self.inner.root.open_at(&entry.path, flags, Mode::empty())?;
+        self.inner.note_flags(entry);
         self.inner.attributes.apply(Object::Open(directory.as_fd()), entry)
     }
 }
 
 impl Inner {
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashSet<EntryPath>> {
-        self.kept_directories.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, HashSet<EntryPath>> {
+        lock(&self.kept_directories)
     }
 
-    fn create_directory(&self, path: &EntryPath) -> io::Result<Created> {
+    fn note_flags(&self, entry: &Entry) {
+        if entry.flags != 0 {
+            lock(&self.flagged).push((entry.path.clone(), entry.flags));
+        }
+    }
+
+    fn set_flags(&self, path: &EntryPath, flags: u32) -> io::Result<()> {
+        let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let opened = self.root.open_at(path, how, Mode::empty())?;
+        let (kept, wanted) =
+            (IFlags::from_bits_retain(FLAGS_KEPT), IFlags::from_bits_retain(flags));
+        let held = rustix::fs::ioctl_getflags(&opened)?;
+        if held.intersection(kept) != wanted {
+            rustix::fs::ioctl_setflags(&opened, held.difference(kept).union(wanted))?;
+        }
+        Ok(())
+    }
+
+    fn create_directory(&self, entry: &Entry) -> io::Result<Created> {
+        let path = &entry.path;
         let parent = self.root.open_parent(path)?;
         for _ in 0..2 {
             match rustix::fs::mkdirat(&parent, path.name(), Mode::RWXU) {
@@ -208,7 +260,7 @@ impl Inner {
                 }
                 return Ok(Created::Done);
             }
-            if self.overwrite == Overwrite::Never {
+            if !self.overwrite.replaces(parent.as_fd(), path.name(), &there, entry) {
                 return Ok(Created::Kept);
             }
             rustix::fs::unlinkat(&parent, path.name(), AtFlags::empty())?;
@@ -249,11 +301,8 @@ impl Inner {
     /// Decides about what stands under the entry's name.
     fn judge(&self, parent: BorrowedFd<'_>, entry: &Entry) -> io::Result<Existing> {
         let name = entry.path.name();
-        if self.overwrite == Overwrite::Never {
-            return Ok(Existing::Keep);
-        }
         let there = stat(parent, name)?;
-        if self.overwrite == Overwrite::IfDifferent && is_like(parent, name, &there, entry) {
+        if !self.overwrite.replaces(parent, name, &there, entry) {
             return Ok(Existing::Keep);
         }
         if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
@@ -308,6 +357,7 @@ impl TargetFile for LocalTargetFile {
             let parent = self.target.root.open_parent(&self.path)?;
             self.target.settle(parent.as_fd(), &self.name, &self.path)?;
         }
+        self.target.note_flags(entry);
         // The content is complete: an attribute that could not be set is no reason to remove it.
         self.finished.store(true, Ordering::Relaxed);
         applied
@@ -326,6 +376,11 @@ impl Drop for LocalTargetFile {
     }
 }
 
+/// Poisoning is no concern: what is inside is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn make_special(parent: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> Result<(), Errno> {
     let node = |kind, device| rustix::fs::mknodat(parent, name, kind, Mode::RUSR, device);
     match &entry.kind {
@@ -334,25 +389,6 @@ fn make_special(parent: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> Result<()
         EntryKind::CharacterDevice { device } => node(FileType::CharacterDevice, *device),
         EntryKind::BlockDevice { device } => node(FileType::BlockDevice, *device),
         EntryKind::File { .. } | EntryKind::Directory => Err(Errno::INVAL),
-    }
-}
-
-/// Whether what stands there can be taken for the entry without looking into it.
-fn is_like(parent: BorrowedFd<'_>, name: &[u8], there: &Stat, entry: &Entry) -> bool {
-    match (&entry.kind, FileType::from_raw_mode(there.st_mode)) {
-        (EntryKind::File { size }, FileType::RegularFile) => {
-            u64::try_from(there.st_size) == Ok(*size)
-                && there.st_mtime == entry.modified.seconds
-                && u32::try_from(there.st_mtime_nsec) == Ok(entry.modified.nanoseconds)
-        }
-        (EntryKind::Symlink { target }, FileType::Symlink) => {
-            rustix::fs::readlinkat(parent, name, Vec::new())
-                .is_ok_and(|held| held.as_bytes() == target.as_slice())
-        }
-        (EntryKind::Fifo, FileType::Fifo) => true,
-        (EntryKind::CharacterDevice { device }, FileType::CharacterDevice)
-        | (EntryKind::BlockDevice { device }, FileType::BlockDevice) => there.st_rdev == *device,
-        _ => false,
     }
 }
 
