@@ -200,18 +200,37 @@ impl ConfigFile {
 
     /// Adds a location and writes the file; locations that others added meanwhile stay.
     pub(super) fn add(&mut self, name: &str, location: LocationConfig) -> Result<(), ConfigError> {
-        let fail =
-            |source| ConfigError::Unusable { action: "write", path: self.path.clone(), source };
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        self.edit(|file| {
+            file.check_free(name)?;
+            file.config.locations.insert(name.to_owned(), location);
+            Ok(())
+        })
+    }
+
+    /// Removes a location and writes the file.
+    pub(super) fn remove(&mut self, name: &str) -> Result<(), ConfigError> {
+        self.edit(|file| match file.config.locations.remove(name) {
+            Some(_) => Ok(()),
+            None => Err(ConfigError::Unknown { name: name.to_owned(), path: file.path.clone() }),
+        })
+    }
+
+    /// Reads the file anew, changes it and writes it, while nobody else does.
+    fn edit(
+        &mut self,
+        change: impl FnOnce(&mut Self) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let path = self.path.clone();
+        let fail = |source| ConfigError::Unusable { action: "write", path: path.clone(), source };
+        let folder = path.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(folder).map_err(fail)?;
         // The folder is locked rather than the file, which is about to be replaced.
         let lock = File::open(folder).map_err(fail)?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| fail(e.into()))?;
-        self.config = read(&self.path)?;
-        self.check_free(name)?;
-        self.config.locations.insert(name.to_owned(), location);
+        self.config = read(&path)?;
+        change(self)?;
         let text = toml::to_string_pretty(&self.config).map_err(|e| fail(io::Error::other(e)))?;
-        write_durably(&self.path, &lock, text.as_bytes()).map_err(fail)
+        write_durably(&path, &lock, text.as_bytes()).map_err(fail)
     }
 }
 
@@ -290,6 +309,10 @@ mod tests {
         assert!(matches!(file.find(Some("c")), Err(ConfigError::Unknown { .. })));
         let taken = one.add("b", location("memory:"));
         assert!(matches!(taken, Err(ConfigError::Taken { .. })));
+        two.remove("a").unwrap();
+        let file = ConfigFile::load(Some(&path)).unwrap();
+        assert_eq!(file.find(None).unwrap().0, "b");
+        assert!(matches!(two.remove("a"), Err(ConfigError::Unknown { .. })));
     }
 
     #[test]

@@ -7,170 +7,19 @@ use strongroom::{Cause, Error};
 use strongroom_sdk::Error as SdkError;
 
 use super::config::ConfigError;
+use super::exit_code::{
+    BAD_USE, Code, EXISTS, FILES, INTEGRITY, KEY_DENIED, KEY_UNKNOWN, KEY_UNUSABLE, KEY_WRONG,
+    KMS_UNREACHABLE, LOCAL, LOCATION, PARTIAL, REFUSED, SNAPSHOT, SOURCE, STOPPED, STORE_DENIED,
+    STORE_MISSING, STORE_UNREACHABLE,
+};
+pub(super) use super::exit_code::{SUCCESS, USAGE, table};
 pub(super) use super::failure::Failure;
 use super::message::failure::MessageFailure;
 use super::message::paths::PathRule;
 use super::output::Output;
 
-/// Everything was done.
-pub(super) const SUCCESS: u8 = 0;
-/// The options make no sense.
-pub(super) const USAGE: u8 = 2;
 /// The reader of the output went away: 128 + SIGPIPE, as shells report it.
 const PIPE: u8 = 141;
-
-/// One line of the table of exit codes.
-struct Code {
-    code: u8,
-    name: &'static str,
-    meaning: &'static str,
-    /// What to do about it; empty where the failure's own sentence says it.
-    next: &'static str,
-}
-
-const fn code(code: u8, name: &'static str, meaning: &'static str, next: &'static str) -> Code {
-    Code { code, name, meaning, next }
-}
-
-const LOCAL: Code = code(
-    1,
-    "local",
-    "this machine failed: memory, disk, cache",
-    "see whether the disk is full; the cache may be deleted at any time",
-);
-const BAD_USE: Code = code(
-    USAGE,
-    "usage",
-    "wrong options or arguments",
-    "`strongroom help` and `strongroom COMMAND --help` show what is possible",
-);
-const PARTIAL: Code = code(
-    3,
-    "partial",
-    "finished, but some entries could not be read or restored in full",
-    "see the entries named above; everything else is done",
-);
-const LOCATION: Code = code(
-    10,
-    "location",
-    "no such location, or it is not an archival location",
-    "`strongroom location list` shows the locations that are known here",
-);
-const STORE_UNREACHABLE: Code = code(
-    11,
-    "store-unreachable",
-    "the store is out of reach or failing",
-    "see whether the endpoint is right and the server runs; then run the command again",
-);
-const KEY_DENIED: Code = code(
-    12,
-    "key-denied",
-    "the KMS denies the key to these credentials",
-    "allow kms:DescribeKey, kms:GenerateDataKey and kms:Decrypt in the key's policy, or use other credentials",
-);
-const INTEGRITY: Code = code(
-    13,
-    "integrity",
-    "stored data is damaged or missing",
-    "`strongroom check --read-data` names every damaged object; other snapshots and files are not affected",
-);
-const STORE_DENIED: Code = code(
-    14,
-    "store-denied",
-    "the store denies access to these credentials",
-    "see whether AWS_ACCESS_KEY_ID or the profile belongs to this store and may get, put, list and delete",
-);
-const STORE_MISSING: Code = code(
-    15,
-    "store-missing",
-    "the bucket or folder does not exist",
-    "create the bucket, or correct the URL",
-);
-const KMS_UNREACHABLE: Code = code(
-    16,
-    "kms-unreachable",
-    "the KMS is out of reach, or no credentials for it were found",
-    "see whether --kms-endpoint is right and the KMS runs, and whether AWS credentials are set",
-);
-const KEY_UNKNOWN: Code = code(
-    17,
-    "key-unknown",
-    "the KMS knows no such key or alias",
-    "see whether the key's name, its Region and its account are right",
-);
-const KEY_UNUSABLE: Code = code(
-    18,
-    "key-unusable",
-    "the key exists and cannot be used now: disabled, to be deleted, its key store not connected",
-    "enable the key, cancel its deletion, or connect its custom key store; then run the command again",
-);
-const KEY_WRONG: Code = code(
-    19,
-    "key-wrong",
-    "the location or the message was made with another key",
-    "name the key that it was made with; `strongroom decrypt --metadata-output` shows a message's keys",
-);
-const SNAPSHOT: Code = code(
-    20,
-    "snapshot",
-    "no such snapshot, or no such path in it",
-    "`strongroom snapshots` and `strongroom ls` show what is there",
-);
-const FILES: Code = code(
-    21,
-    "files",
-    "a path to archive or to restore into cannot be opened",
-    "see whether the path is right and may be accessed",
-);
-const REFUSED: Code = code(
-    22,
-    "refused",
-    "a message is not one that the options accept: suite, signature, encryption context, limits",
-    "see the options by which the message was refused; nothing of it was released",
-);
-const EXISTS: Code = code(
-    23,
-    "exists",
-    "an output file exists already",
-    "add --overwrite to replace it, --interactive to be asked, or --no-overwrite to leave it alone",
-);
-const STOPPED: Code = code(
-    130,
-    "stopped",
-    "interrupted; nothing was committed, nothing is lost",
-    "run the command again: what was stored already is found and not sent again",
-);
-
-const CODES: [&Code; 18] = [
-    &LOCAL,
-    &BAD_USE,
-    &PARTIAL,
-    &LOCATION,
-    &STORE_UNREACHABLE,
-    &KEY_DENIED,
-    &INTEGRITY,
-    &STORE_DENIED,
-    &STORE_MISSING,
-    &KMS_UNREACHABLE,
-    &KEY_UNKNOWN,
-    &KEY_UNUSABLE,
-    &KEY_WRONG,
-    &SNAPSHOT,
-    &FILES,
-    &REFUSED,
-    &EXISTS,
-    &STOPPED,
-];
-
-/// The table of exit codes for `--help`.
-pub(super) fn table() -> String {
-    let mut text = "Exit codes:\n    0  everything was done\n".to_owned();
-    for code in CODES {
-        text.push_str(&format!("  {:>3}  {}\n", code.code, code.meaning));
-    }
-    text.push_str("  141  the reader of standard output went away\n");
-    text
-}
 
 /// Says how the command ended and answers its exit code.
 pub(super) fn end(result: Result<(), Failure>, output: &Output) -> u8 {
@@ -198,8 +47,23 @@ impl Failure {
     fn code(&self) -> &'static Code {
         match self {
             Self::Library(error) => of_cause(error.cause()),
-            Self::Roots(RootError::Open { .. }) | Self::Target { .. } => &FILES,
-            Self::Roots(_) | Self::Pattern(_) | Self::SnapshotPath { .. } => &BAD_USE,
+            Self::Roots(RootError::Open { .. })
+            | Self::Target { .. }
+            | Self::Write { .. }
+            | Self::PatternFile { .. }
+            | Self::Program { .. } => &FILES,
+            Self::Roots(_)
+            | Self::Pattern(_)
+            | Self::SnapshotPath { .. }
+            | Self::DeleteAtRoot
+            | Self::NoCommand { .. }
+            | Self::NoName(_)
+            | Self::NoProgram
+            | Self::NoJson { .. }
+            | Self::Regex { .. }
+            | Self::NothingToForget
+            | Self::Unconfirmed { .. }
+            | Self::NoneLeft { .. } => &BAD_USE,
             Self::Config(error) => match error {
                 ConfigError::Unknown { .. } | ConfigError::None { .. } => &LOCATION,
                 ConfigError::Unusable { .. } => &LOCAL,
@@ -208,14 +72,16 @@ impl Failure {
             Self::Message(failure) => of_message(failure),
             Self::Key { source, .. } => of_cause(Cause::of_kms(source)),
             Self::KeyUnfit { .. } => &KEY_UNUSABLE,
-            Self::NotInSnapshot { .. } => &SNAPSHOT,
+            Self::NotInSnapshot { .. } | Self::NotAFile { .. } => &SNAPSHOT,
             Self::Partial { .. } | Self::Kept { .. } => &PARTIAL,
-            Self::Damaged { .. } => &INTEGRITY,
+            Self::Damaged { .. } | Self::Unequal { .. } => &INTEGRITY,
             #[cfg(feature = "embedded-kms")]
             Self::Different { .. } => &INTEGRITY,
             #[cfg(feature = "embedded-kms")]
             Self::EmbeddedKms(_) => &LOCAL,
-            Self::Output(_) | Self::Start { .. } => &LOCAL,
+            Self::Output(_) | Self::Start { .. } | Self::Cache { .. } | Self::Question { .. } => {
+                &LOCAL
+            }
         }
     }
 
@@ -231,6 +97,30 @@ impl Failure {
             }
             Self::Library(Error::StoreUrl { .. }) => {
                 "write s3://BUCKET/PREFIX or file:///FOLDER".to_owned()
+            }
+            Self::Library(error) if error.cause() == Cause::KeyDenied => {
+                missing_right(error).unwrap_or_else(|| code.next.to_owned())
+            }
+            Self::Key { source, .. } if Cause::of_kms(source) == Cause::KeyDenied => {
+                "allow kms:DescribeKey in the key's policy, or name the key by its ARN".to_owned()
+            }
+            Self::Unconfirmed { name } => {
+                format!("run it on a terminal and type the name, or add --confirm {name}")
+            }
+            Self::DeleteAtRoot => {
+                "name the parts that are meant with --include, or another target".to_owned()
+            }
+            Self::Unequal { .. } => {
+                "with --overwrite always, files that were left alone are replaced; otherwise suspect the disk"
+                    .to_owned()
+            }
+            Self::NothingToForget => {
+                "add a rule such as --keep-daily 7, or name snapshots; --dry-run shows what would go"
+                    .to_owned()
+            }
+            Self::NoneLeft { .. } => {
+                "add --allow-none-left if that is what you want, or a rule that keeps some"
+                    .to_owned()
             }
             Self::Kept { .. } => {
                 "restore into an empty directory, or add --overwrite if-changed".to_owned()
@@ -249,6 +139,20 @@ impl Failure {
             _ => code.next.to_owned(),
         }
     }
+}
+
+/// The right whose lack keeps an object from being written or read.
+fn missing_right(error: &Error) -> Option<String> {
+    let (action, object) = match error {
+        Error::Encrypt { object, .. } => ("kms:GenerateDataKey", object),
+        Error::Decrypt { object, .. } => ("kms:Decrypt", object),
+        _ => return None,
+    };
+    let kind = object.kind()?.as_str();
+    Some(format!(
+        "allow {action} in the key's policy where kms:EncryptionContext:strongroom-kind is \"{kind}\"; \
+         `strongroom location policy ROLE` prints what each role needs"
+    ))
 }
 
 fn of_message(failure: &MessageFailure) -> &'static Code {
@@ -315,6 +219,7 @@ fn of_cause(cause: Cause) -> &'static Code {
         Cause::KeyUnusable => &KEY_UNUSABLE,
         Cause::KeyWrong => &KEY_WRONG,
         Cause::Integrity => &INTEGRITY,
+        Cause::Source => &SOURCE,
         Cause::Stopped => &STOPPED,
         _ => &LOCAL,
     }
@@ -361,16 +266,6 @@ fn key_sentence(failure: &Failure) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_are_unique_and_all_in_the_help() {
-        let table = table();
-        for (number, code) in CODES.iter().enumerate() {
-            assert!(table.contains(code.meaning));
-            assert!(CODES.iter().skip(number + 1).all(|other| other.code != code.code));
-            assert!(!code.next.is_empty() && !code.name.is_empty());
-        }
-    }
 
     #[test]
     fn a_sentence_names_each_cause_once() {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use strongroom::Error;
 use strongroom::fs::RootError;
 use strongroom::fs::exclude::PatternError;
+use strongroom::fs::stream::NoName;
 use strongroom_sdk::kms::KmsError;
 
 use super::config::ConfigError;
@@ -24,6 +25,28 @@ pub(crate) enum Failure {
     /// A pattern is malformed.
     #[error(transparent)]
     Pattern(#[from] PatternError),
+    /// A file of patterns cannot be read.
+    #[error("cannot read the patterns in {}: {source}", .path.display())]
+    PatternFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No program was given whose output is to be archived.
+    #[error("no program was given")]
+    NoProgram,
+    /// A program whose output is to be archived cannot be started.
+    #[error("cannot start {}: {source}", .program.display())]
+    Program {
+        /// Which one.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A pipe was given a name that no file can have.
+    #[error(transparent)]
+    NoName(#[from] NoName),
     /// The configuration file.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -54,6 +77,28 @@ pub(crate) enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file or folder that the command's result belongs into cannot be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The local cache cannot be listed or removed.
+    #[error("cannot use the cache {}: {source}", .path.display())]
+    Cache {
+        /// Which folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No command has this name.
+    #[error("there is no command \"{name}\"")]
+    NoCommand {
+        /// What was asked for.
+        name: String,
+    },
     /// A path that is no path inside a snapshot.
     #[error("\"{path}\" is no path inside a snapshot")]
     SnapshotPath {
@@ -67,6 +112,49 @@ pub(crate) enum Failure {
         snapshot: String,
         /// What was asked for.
         path: String,
+    },
+    /// Neither snapshots nor rules were given.
+    #[error("neither a snapshot to forget nor a rule that says what to keep was given")]
+    NothingToForget,
+    /// Snapshots would be forgotten until a group has none.
+    #[error("this would leave no snapshot of {group}; nothing was forgotten")]
+    NoneLeft {
+        /// Which group.
+        group: String,
+    },
+    /// A path in the snapshot that has no content.
+    #[error("\"{path}\" is a {kind}, not a file")]
+    NotAFile {
+        /// Which one.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The result is bytes and nothing else.
+    #[error("`{command}` writes the bytes of a file, which are no JSON")]
+    NoJson {
+        /// Which command.
+        command: &'static str,
+    },
+    /// A regular expression is malformed.
+    #[error("the regular expression is malformed: {source}")]
+    Regex {
+        /// Where and why.
+        source: Box<regex::Error>,
+    },
+    /// A question could not be asked.
+    #[error("cannot ask on the terminal: {source}")]
+    Question {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The location's name was not typed, or another one.
+    #[error(
+        "the data of location \"{name}\" are only removed when its name is typed; nothing was removed"
+    )]
+    Unconfirmed {
+        /// The location.
+        name: String,
     },
     /// Finished, but not with everything.
     #[error("finished, but {count} of the {what} could not be {done} in full")]
@@ -84,6 +172,17 @@ pub(crate) enum Failure {
         /// How many.
         count: u64,
     },
+    /// Files were read back and are not what was archived.
+    #[error("{count} of the restored files are not what was archived")]
+    Unequal {
+        /// How many.
+        count: u64,
+    },
+    /// Everything on this machine that is not in the snapshot would be deleted.
+    #[error(
+        "restoring into / with --delete would remove whatever the snapshot does not have; nothing was done"
+    )]
+    DeleteAtRoot,
     /// Stored data is damaged.
     #[error("{count} {what} damaged")]
     Damaged {

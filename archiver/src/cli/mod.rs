@@ -4,21 +4,33 @@
 //! Each command has a file; [`exit`] alone says which failure ends in which code and hint.
 
 mod archive;
+mod cache;
+mod cat;
 mod check;
+mod completions;
 mod config;
 mod connect;
+mod diff;
+mod entries;
 mod exit;
+mod exit_code;
 mod failure;
+mod find;
+mod forget;
 mod location;
 mod ls;
+mod man;
 mod message;
 mod output;
+mod quantity;
+mod question;
 #[cfg(feature = "embedded-kms")]
 mod quickstart;
 mod report;
 mod restore;
 mod select;
 mod snapshots;
+mod stats;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -70,8 +82,16 @@ enum Command {
     Snapshots(snapshots::Arguments),
     /// List what is in a snapshot.
     Ls(ls::Arguments),
+    /// Find entries by name, type, size and time, in one snapshot or in all.
+    Find(find::Arguments),
+    /// Show what changed between two snapshots.
+    Diff(diff::Arguments),
+    /// Write an archived file to standard output.
+    Cat(cat::Arguments),
     /// Restore a snapshot, or parts of it, into a directory.
     Restore(restore::Arguments),
+    /// Forget snapshots, by rules of retention or by name.
+    Forget(forget::Arguments),
     /// Check that a location is whole, and name every object that is not.
     Check(check::Arguments),
     /// Encrypt files, directories or a pipe into messages of the AWS Encryption SDK.
@@ -80,6 +100,15 @@ enum Command {
     Decrypt(message::arguments::Decrypt),
     /// Decrypt messages, but no signed ones, which a pipe gets before they are verified.
     DecryptUnsigned(message::arguments::Decrypt),
+    /// Show what a location or its snapshots hold, and what that takes in the store.
+    Stats(stats::Arguments),
+    /// Show or clear what is kept here of locations.
+    #[command(subcommand)]
+    Cache(cache::Command),
+    /// Print what makes a shell complete commands and options.
+    Completions(completions::Arguments),
+    /// Print or write the manual's pages.
+    Man(man::Arguments),
     /// Do the whole job once, on embedded defaults, and see it compared.
     #[cfg(feature = "embedded-kms")]
     Quickstart(quickstart::Arguments),
@@ -92,11 +121,19 @@ impl Command {
             Self::Archive(_) => "archive",
             Self::Snapshots(_) => "snapshots",
             Self::Ls(_) => "ls",
+            Self::Find(_) => "find",
+            Self::Diff(_) => "diff",
+            Self::Cat(_) => "cat",
             Self::Restore(_) => "restore",
+            Self::Forget(_) => "forget",
             Self::Check(_) => "check",
             Self::Encrypt(_) => Mode::Encrypt.name(),
             Self::Decrypt(_) => Mode::Decrypt.name(),
             Self::DecryptUnsigned(_) => Mode::DecryptUnsigned.name(),
+            Self::Stats(_) => "stats",
+            Self::Cache(command) => command.name(),
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
             #[cfg(feature = "embedded-kms")]
             Self::Quickstart(_) => "quickstart",
         }
@@ -105,7 +142,7 @@ impl Command {
 
 /// Runs the command that the process was started with.
 pub(crate) fn main() -> ExitCode {
-    let command = Cli::command().after_long_help(exit::table());
+    let command = command();
     let arguments = match arguments(&command) {
         Ok(arguments) => arguments,
         Err(failure) => return ExitCode::from(exit::end_before(failure)),
@@ -130,6 +167,11 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(exit::end(result, &output))
 }
 
+/// The whole command line, for parsing and for whoever describes it.
+fn command() -> clap::Command {
+    Cli::command().after_long_help(exit::table())
+}
+
 async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     let global = &cli.global;
     match cli.command {
@@ -137,13 +179,21 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Archive(arguments) => archive::run(arguments, global, output).await,
         Command::Snapshots(arguments) => snapshots::run(arguments, global, output).await,
         Command::Ls(arguments) => ls::run(arguments, global, output).await,
+        Command::Find(arguments) => find::run(arguments, global, output).await,
+        Command::Diff(arguments) => diff::run(arguments, global, output).await,
+        Command::Cat(arguments) => cat::run(arguments, global, output).await,
         Command::Restore(arguments) => restore::run(arguments, global, output).await,
+        Command::Forget(arguments) => forget::run(arguments, global, output).await,
         Command::Check(arguments) => check::run(arguments, global, output).await,
         Command::Encrypt(arguments) => message::encrypt(arguments, output).await,
         Command::Decrypt(arguments) => message::decrypt(Mode::Decrypt, arguments, output).await,
         Command::DecryptUnsigned(arguments) => {
             message::decrypt(Mode::DecryptUnsigned, arguments, output).await
         }
+        Command::Stats(arguments) => stats::run(arguments, global, output).await,
+        Command::Cache(command) => cache::run(&command, output),
+        Command::Completions(arguments) => completions::run(&arguments, output),
+        Command::Man(arguments) => man::run(arguments, output),
         #[cfg(feature = "embedded-kms")]
         Command::Quickstart(arguments) => quickstart::run(arguments, output).await,
     }

@@ -30,6 +30,12 @@ impl Output {
         Self { command: "", json: false, quiet: false, verbose: false }
     }
 
+    /// Says nothing beside the result, whatever was asked for.
+    pub(super) fn silent(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
     /// Whether the result is wanted as JSON.
     pub(super) fn is_json(&self) -> bool {
         self.json

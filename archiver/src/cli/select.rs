@@ -7,10 +7,10 @@ use clap::Args;
 use strongroom::Error;
 use strongroom::entry::{Entry, EntryKind, EntryPath};
 use strongroom::fs::exclude::Patterns;
+use strongroom::id::ObjectId;
 use strongroom::location::Location;
 use strongroom::restore::Selection;
-use strongroom::snapshot::{self, Cursor, Direction, Snapshot};
-use strongroom::store::ObjectName;
+use strongroom::snapshot::{self, Cursor, Direction, Node, Snapshot};
 
 use super::exit::Failure;
 
@@ -28,24 +28,48 @@ pub(super) struct PatternArguments {
     exclude: Vec<String>,
 }
 
+/// Some of a location's snapshots, by what they say of themselves.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SnapshotFilter {
+    /// Only snapshots of this host.
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Only snapshots with this label; may be repeated, all must be there.
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+}
+
+impl SnapshotFilter {
+    /// Whether `snapshot` is one of them.
+    pub(super) fn admits(&self, snapshot: &Snapshot) -> bool {
+        let commit = &snapshot.commit;
+        self.host.as_ref().is_none_or(|host| *host == commit.host)
+            && self.tag.iter().all(|tag| commit.tags.contains(tag))
+    }
+}
+
 /// The snapshot that `wanted` means: `latest`, or an id, or the beginning of one.
 pub(super) async fn find_snapshot(
     location: &Arc<Location>,
     wanted: &str,
 ) -> Result<Snapshot, Failure> {
-    let missing = || Error::SnapshotMissing { id: wanted.to_owned() };
     if wanted == LATEST {
         let latest = snapshot::load_all(location).await?.pop();
-        return Ok(latest.ok_or_else(missing)?);
+        return Ok(latest.ok_or_else(|| Error::SnapshotMissing { id: wanted.to_owned() })?);
     }
     let ids = snapshot::list(location).await?;
+    Ok(snapshot::load(location, fitting(wanted, &ids)?).await?)
+}
+
+/// The one of `ids` that is `wanted` or begins with it.
+pub(super) fn fitting(wanted: &str, ids: &[ObjectId]) -> Result<ObjectId, Failure> {
     let mut fitting = ids.iter().filter(|id| id.to_string().starts_with(wanted));
     match (wanted.is_empty(), fitting.next(), fitting.count()) {
-        (false, Some(id), 0) => Ok(snapshot::load(location, *id).await?),
+        (false, Some(id), 0) => Ok(*id),
         (false, Some(_), others) => {
             Err(Error::SnapshotAmbiguous { prefix: wanted.to_owned(), count: others + 1 }.into())
         }
-        _ => Err(missing().into()),
+        _ => Err(Error::SnapshotMissing { id: wanted.to_owned() }.into()),
     }
 }
 
@@ -54,18 +78,15 @@ pub(super) async fn visit(
     location: &Arc<Location>,
     snapshot: &Snapshot,
     from: EntryPath,
-    mut visit: impl FnMut(&Entry) -> Result<bool, Failure>,
+    mut visit: impl FnMut(&Node) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
-    let Some(tree) = &snapshot.commit.tree else { return Ok(()) };
-    let object = ObjectName::Snapshot(snapshot.id);
-    let what = "its tree is not named properly";
-    let root = tree.block().ok_or(Error::Damaged { object, what })?;
+    let Some((root, level)) = snapshot.root()? else { return Ok(()) };
     let reader = location.reader(None);
-    let cursor = Cursor::new(&reader, root, tree.level, Direction::Forward);
+    let cursor = Cursor::new(&reader, root, level, Direction::Forward);
     let mut cursor = cursor.starting(move |path| *path >= from);
     while let Some(leaf) = cursor.next_leaf().await? {
         for node in leaf {
-            if !visit(&node.entry)? {
+            if !visit(&node)? {
                 return Ok(());
             }
         }
@@ -73,7 +94,33 @@ pub(super) async fn visit(
     Ok(())
 }
 
+/// The entry of `snapshot` that stands at `path`.
+pub(super) async fn find_node(
+    location: &Arc<Location>,
+    snapshot: &Snapshot,
+    path: &EntryPath,
+) -> Result<Option<Node>, Failure> {
+    let mut found = None;
+    visit(location, snapshot, path.clone(), |node| {
+        found = (node.entry.path == *path).then(|| node.clone());
+        Ok(false)
+    })
+    .await?;
+    Ok(found)
+}
+
+/// A path in a snapshot as it was given, slashes around it or not.
+pub(super) fn entry_path(given: &str) -> Result<EntryPath, Failure> {
+    let bytes = given.trim_matches('/').as_bytes().to_vec();
+    EntryPath::from_bytes(bytes).ok_or_else(|| Failure::SnapshotPath { path: given.to_owned() })
+}
+
 impl PatternArguments {
+    /// Whether only some parts are meant.
+    pub(super) fn include_some(&self) -> bool {
+        !self.include.is_empty()
+    }
+
     /// The entries of `snapshot` that are meant; `None` means all.
     ///
     /// What is included comes with the directories above it: these are found by a first walk over
@@ -96,9 +143,9 @@ impl PatternArguments {
             return Ok(Some(Arc::new(chosen)));
         }
         let mut above: HashSet<Vec<u8>> = HashSet::new();
-        visit(location, snapshot, EntryPath::root(), |entry| {
-            if chosen(entry) {
-                add_parents(&mut above, &entry.path);
+        visit(location, snapshot, EntryPath::root(), |node| {
+            if chosen(&node.entry) {
+                add_parents(&mut above, &node.entry.path);
             }
             Ok(true)
         })

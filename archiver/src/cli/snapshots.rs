@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use strongroom::snapshot::{Snapshot, UnixTime, load_all};
+use strongroom::snapshot::{Snapshot, StoredSnapshot, UnixTime, load_all_stored};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -10,6 +10,7 @@ use super::Global;
 use super::connect::LocationArguments;
 use super::exit::Failure;
 use super::output::{Output, bytes_text, count_text, printable};
+use super::select::SnapshotFilter;
 
 /// Which snapshots to list.
 #[derive(Args)]
@@ -20,12 +21,8 @@ Examples:
 pub(super) struct Arguments {
     #[command(flatten)]
     location: LocationArguments,
-    /// Only those of this host.
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
-    /// Only those with this label; may be repeated, all must be there.
-    #[arg(long, value_name = "TAG")]
-    tag: Vec<String>,
+    #[command(flatten)]
+    filter: SnapshotFilter,
 }
 
 pub(super) async fn run(
@@ -34,13 +31,9 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<(), Failure> {
     let location = arguments.location.open(global).await?;
-    let mut snapshots = load_all(&location).await?;
-    snapshots.retain(|snapshot| {
-        let commit = &snapshot.commit;
-        arguments.host.as_ref().is_none_or(|host| *host == commit.host)
-            && arguments.tag.iter().all(|tag| commit.tags.contains(tag))
-    });
-    let lines: Vec<String> = snapshots.iter().map(line).collect();
+    let mut snapshots = load_all_stored(&location).await?;
+    snapshots.retain(|stored| arguments.filter.admits(&stored.snapshot));
+    let lines: Vec<String> = snapshots.iter().map(|stored| line(&stored.snapshot)).collect();
     output.result(
         &lines.join("\n"),
         || json!({ "snapshots": snapshots.iter().map(members).collect::<Vec<Value>>() }),
@@ -64,12 +57,13 @@ fn line(snapshot: &Snapshot) -> String {
     ))
 }
 
-fn members(snapshot: &Snapshot) -> Value {
+fn members(StoredSnapshot { snapshot, stored }: &StoredSnapshot) -> Value {
     let commit = &snapshot.commit;
     json!({
         "snapshot": snapshot.id.to_string(),
         "started": instant(commit.started),
         "ended": instant(commit.ended),
+        "stored": instant((*stored).into()),
         "host": commit.host,
         "paths": commit.paths,
         "tags": commit.tags,

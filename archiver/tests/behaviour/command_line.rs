@@ -200,8 +200,40 @@ fn help_has_examples_and_codes() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert!(help(&["--help"]).contains("Exit codes:"));
-    for command in ["archive", "snapshots", "ls", "restore", "check", "quickstart"] {
-        assert!(help(&[command, "--help"]).contains("strongroom "), "{command}");
+    let commands = [
+        "archive",
+        "cat",
+        "check",
+        "completions",
+        "diff",
+        "find",
+        "forget",
+        "ls",
+        "man",
+        "quickstart",
+        "restore",
+        "snapshots",
+        "stats",
+    ];
+    let nested = [
+        ["location", "create"],
+        ["location", "add"],
+        ["location", "list"],
+        ["location", "show"],
+        ["location", "check"],
+        ["location", "policy"],
+        ["location", "remove"],
+        ["cache", "show"],
+        ["cache", "clear"],
+    ];
+    let all =
+        commands.iter().map(|name| vec![*name]).chain(nested.iter().map(|names| names.to_vec()));
+    for mut command in all {
+        let example = format!("strongroom {}", command.join(" "));
+        command.push("--help");
+        let text = help(&command);
+        let examples =
+            text.split("Example").nth(1).unwrap_or_else(|| panic!("{command:?}: {text}"));
+        assert!(examples.contains(&example), "{command:?}: {text}");
     }
-    assert!(help(&["location", "create", "--help"]).contains("Examples:"));
 }

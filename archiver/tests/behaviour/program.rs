@@ -8,7 +8,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use serde_json::Value;
 use strongroom_peers::identity::{ACCESS_KEY, REGION, SECRET_KEY};
-use strongroom_peers::{KmsServer, PeerError};
+use strongroom_peers::{KmsServer, PeerError, User};
 
 /// The name of the location that [`Program::create_location`] makes.
 pub(crate) const LOCATION: &str = "lab";
@@ -41,7 +41,12 @@ pub(crate) struct Ended {
 impl Program {
     /// Starts the KMS and makes a key.
     pub(crate) fn start() -> Result<Self, PeerError> {
-        let kms = KmsServer::start()?;
+        Self::start_with_users(&[])
+    }
+
+    /// As [`Program::start`], with users beside the root.
+    pub(crate) fn start_with_users(users: &[User]) -> Result<Self, PeerError> {
+        let kms = KmsServer::start_with_users(users)?;
         let config = aws_sdk_kms::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
@@ -92,6 +97,29 @@ impl Program {
         command
     }
 
+    /// Runs the binary to its end as another user, with nothing cached in a home of his own.
+    pub(crate) fn run_as(&self, user: &User, arguments: &[&str]) -> Ended {
+        let home = tempfile::tempdir_in(&self.folder).unwrap();
+        let mut command = self.command(arguments);
+        command
+            .env("HOME", home.path())
+            .env("STRONGROOM_CONFIG", self.at("home/.config/strongroom/config.toml"))
+            .env("AWS_ACCESS_KEY_ID", user.access_key);
+        Ended::from(command.output().unwrap())
+    }
+
+    /// Sets the key's policy: everything for the account's root, and these statements.
+    pub(crate) fn put_policy(&self, mut statements: Vec<Value>) {
+        let account = self.key.split(':').nth(4).unwrap();
+        let root = serde_json::json!({ "AWS": format!("arn:aws:iam::{account}:root") });
+        statements.push(serde_json::json!({
+            "Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*",
+        }));
+        let policy = serde_json::json!({ "Version": "2012-10-17", "Statement": statements });
+        let put = self.client.put_key_policy().key_id(&self.key).policy(policy.to_string());
+        self.wait(put.send()).unwrap();
+    }
+
     /// Runs the binary to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::from(self.command(arguments).output().unwrap())
@@ -99,7 +127,7 @@ impl Program {
 
     /// Runs the binary, which must succeed, and reads its JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
-        let ended = self.run(&[arguments, &["--json"]].concat()).expect(0);
+        let ended = self.run(&[&["--json"], arguments].concat()).expect(0);
         serde_json::from_str(&ended.stdout).unwrap()
     }
 
@@ -112,6 +140,12 @@ impl Program {
     /// The URL of a folder of the test's.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("file://{}", self.at(name).display())
+    }
+
+    /// Runs the binary, which must succeed, and reads the JSON documents that it prints line by line.
+    pub(crate) fn json_lines(&self, arguments: &[&str]) -> Vec<Value> {
+        let ended = self.run(&[&["--json"], arguments].concat()).expect(0);
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Archives `path` and answers the snapshot's id.

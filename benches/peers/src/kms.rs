@@ -15,6 +15,23 @@ const ACCOUNT: &str = "111122223333";
 /// Plays the custom-key-store story with boto3, openssl and the management tool.
 const CUSTOM_KEY_STORE_STORY: &str = include_str!("python/custom_key_store.py");
 
+/// A user of the server beside the account's root, with the root's secret.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    /// The user's name.
+    pub name: &'static str,
+    /// The user's access key id, of 16 letters and digits or more.
+    pub access_key: &'static str,
+}
+
+impl User {
+    /// The user's ARN.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        format!("arn:aws:iam::{ACCOUNT}:user/{}", self.name)
+    }
+}
+
 /// A running `strongroom-kms serve` on a free loopback port with its data in a temporary folder.
 ///
 /// Killed, with the HSMs that it started, and its data removed when the value is dropped.
@@ -35,13 +52,23 @@ impl KmsServer {
     /// [`PeerError::Failed`] if it cannot be built; [`PeerError::Ended`] or [`PeerError::NotReady`] if it
     /// does not come up.
     pub fn start() -> Result<Self, PeerError> {
+        Self::start_with_users(&[])
+    }
+
+    /// As [`KmsServer::start`], with more users in the same account, who may do what key policies allow
+    /// them by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`KmsServer::start`].
+    pub fn start_with_users(users: &[User]) -> Result<Self, PeerError> {
         let program = OwnProgram::StrongroomKms.find()?;
         let folder = tempfile::Builder::new()
             .prefix("strongroom-kms-")
             .tempdir()
             .map_err(|source| PeerError::Prepare { path: std::env::temp_dir(), source })?;
         let credentials = credentials_file(folder.path());
-        std::fs::write(&credentials, root_credential())
+        std::fs::write(&credentials, credentials_of(users))
             .map_err(|source| PeerError::Prepare { path: credentials, source })?;
         let address = free_address()?;
         let server = serve(&program, address, folder.path())?;
@@ -218,9 +245,16 @@ fn credentials_file(folder: &Path) -> PathBuf {
     folder.join("credentials.json")
 }
 
-/// The credentials file: the one test user, as the root of an account.
-fn root_credential() -> String {
-    format!(
-        r#"{{"credentials": [{{"accountId": "{ACCOUNT}", "accessKeyId": "{ACCESS_KEY}", "secretAccessKey": "{SECRET_KEY}"}}]}}"#
-    )
+/// The credentials file: the one test user, as the root of an account, and whoever else is wanted.
+fn credentials_of(users: &[User]) -> String {
+    let root = format!(
+        r#"{{"accountId": "{ACCOUNT}", "accessKeyId": "{ACCESS_KEY}", "secretAccessKey": "{SECRET_KEY}"}}"#
+    );
+    let user = |User { name, access_key }: &User| {
+        format!(
+            r#"{{"accountId": "{ACCOUNT}", "userName": "{name}", "accessKeyId": "{access_key}", "secretAccessKey": "{SECRET_KEY}"}}"#
+        )
+    };
+    let all: Vec<String> = [root].into_iter().chain(users.iter().map(user)).collect();
+    format!(r#"{{"credentials": [{}]}}"#, all.join(", "))
 }

@@ -48,7 +48,7 @@ pub mod s3;
 mod error;
 
 pub use crate::error::PeerError;
-pub use crate::kms::{CustomKeyStore, KmsServer};
+pub use crate::kms::{CustomKeyStore, KmsServer, User};
 pub use crate::other_kms::OtherKms;
 pub use crate::own::OwnProgram;
 pub use crate::peer::{Peer, Peers};

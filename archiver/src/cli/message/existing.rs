@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,7 @@ use super::arguments::Existing;
 use super::failure::MessageFailure;
 use super::paths::{Job, PathRule, Planned, inode_of, same_as_standard};
 use crate::cli::output::printable;
-
-/// Longest answer to a question, in bytes.
-const ANSWER_BYTES_MAX: u64 = 1024;
+use crate::cli::question;
 
 /// What is to be done about one planned message.
 pub(super) enum Step {
@@ -65,10 +63,6 @@ pub(super) fn decide(planned: Planned, existing: &Existing) -> Step {
 /// Asks whether the file at `path` is to be replaced; no answer means no.
 fn ask(path: &Path) -> io::Result<bool> {
     let name = printable(&path.display().to_string());
-    let mut error = io::stderr().lock();
-    write!(error, "Replace the existing file {name}? [y/N] ")?;
-    error.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut answer)?;
-    Ok(answer.trim_start().starts_with(['y', 'Y']))
+    let answer = question::ask(&format!("Replace the existing file {name}? [y/N]"))?;
+    Ok(answer.starts_with(['y', 'Y']))
 }

@@ -1,12 +1,15 @@
 //! `strongroom location`: archival locations and the names that they have here.
 
+mod policy;
+mod remove;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use strongroom::location::{CreateOptions, Location};
 use strongroom::store::preflight;
 
 use super::Global;
-use super::config::{ConfigFile, LocationConfig};
+use super::config::{ConfigError, ConfigFile, LocationConfig};
 use super::connect::{
     self, Key, LocationArguments, ReachArguments, describe_key, kms_client, materials, open_store,
 };
@@ -30,11 +33,36 @@ Example:
   strongroom location add offsite s3://backups/laptop --key alias/backup")]
     Add(NewArguments),
     /// List the locations that are known here.
+    #[command(after_help = "\
+Example:
+  strongroom location list --json | jq -r '.locations[].name'")]
     List,
     /// Show one location: what it is, where it is, which key it is under.
+    #[command(after_help = "\
+Example:
+  strongroom location show --location offsite")]
     Show(LocationArguments),
     /// Check that a location's store and key do all that they must.
+    #[command(after_help = "\
+Example:
+  strongroom location check --location offsite")]
     Check(LocationArguments),
+    /// Print the statements of the key's policy that a role needs.
+    #[command(after_help = "\
+Every data key is asked for with an encryption context that names the location and the kind of the
+object, and these statements go by it. A writer reads no snapshot, so that it reads every file again
+each time; what is stored is not sent again. The statements are printed, not put in force: add them to the key's policy.
+
+Examples:
+  strongroom location policy writer --principal arn:aws:iam::111122223333:role/laptop
+  strongroom location policy restorer --location offsite --json | jq .policy.Statement")]
+    Policy(policy::PolicyArguments),
+    /// Remove a location from the configuration, and on request all its data.
+    #[command(after_help = "\
+Examples:
+  strongroom location remove offsite
+  strongroom location remove offsite --data")]
+    Remove(remove::RemoveArguments),
 }
 
 /// A location that gets a name.
@@ -66,6 +94,8 @@ impl Command {
             Self::List => "location list",
             Self::Show(_) => "location show",
             Self::Check(_) => "location check",
+            Self::Policy(_) => "location policy",
+            Self::Remove(_) => "location remove",
         }
     }
 }
@@ -81,6 +111,8 @@ pub(super) async fn run(command: Command, global: &Global, output: &Output) -> R
         Command::List => list(global, output),
         Command::Show(arguments) => show(&arguments, global, output).await,
         Command::Check(arguments) => check(&arguments, global, output).await,
+        Command::Policy(arguments) => policy::run(arguments, global, output).await,
+        Command::Remove(arguments) => remove::run(arguments, global, output).await,
     }
 }
 
@@ -93,11 +125,8 @@ async fn introduce(
 ) -> Result<(), Failure> {
     let mut file = ConfigFile::load(global.config.as_deref())?;
     file.check_free(&new.name)?;
-    let named = new
-        .reach
-        .key
-        .clone()
-        .ok_or_else(|| super::config::ConfigError::Keyless { url: new.url.clone() })?;
+    let named =
+        new.reach.key.clone().ok_or_else(|| ConfigError::Keyless { url: new.url.clone() })?;
     let mut reach =
         new.reach.over(LocationConfig { url: new.url.clone(), ..LocationConfig::default() });
     let kms = kms_client(&reach).await;

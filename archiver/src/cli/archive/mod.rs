@@ -1,4 +1,7 @@
-//! `strongroom archive`: directories and files into a new snapshot.
+//! `strongroom archive`: directories and files, or a pipe, into a new snapshot.
+
+mod exclusions;
+mod pipe;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,47 +10,61 @@ use clap::Args;
 use serde_json::json;
 use strongroom::backup::{BackupOptions, ParentChoice, backup};
 use strongroom::clock::SystemClock;
-use strongroom::entry::{EntryKind, InodeId};
-use strongroom::fs::exclude::Patterns;
-use strongroom::fs::walk::{LocalTree, WalkOptions};
+use strongroom::entry::EntryKind;
+use strongroom::fs::walk::LocalTree;
+use strongroom::location::Location;
 use strongroom::snapshot::Snapshot;
-use strongroom::source::{Found, Source as _};
+use strongroom::source::{Found, Source};
 
+use self::exclusions::Exclusions;
 use super::Global;
 use super::connect::{self, LocationArguments};
 use super::exit::Failure;
 use super::output::{Output, bytes_text, counted};
 use super::report::{Report, seconds, speed};
+use super::select::find_snapshot;
 
 /// What to archive, and how.
 #[derive(Args)]
 #[command(after_help = "\
 One directory becomes the root of the snapshot; several paths stand in it side by side, by their
 last names. Files that did not change since the latest snapshot of the same host and paths are not
-read again.
+read again. What comes out of a pipe becomes the only file in its snapshot; if the program that wrote
+it fails, nothing is committed.
 
 Examples:
   strongroom archive /home
   strongroom archive --exclude target/ --exclude '*.o' --tag nightly src docs
-  strongroom archive --one-file-system --json /")]
+  strongroom archive --exclude-file ~/.no-backup --exclude-caches --exclude-larger-than 4GiB ~
+  strongroom archive --one-file-system --json /
+  strongroom archive --command --name db.sql -- pg_dump --clean shop
+  zfs send tank/home@today | strongroom archive --stdin home.zfs")]
 pub(super) struct Arguments {
-    /// Directories and files.
-    #[arg(required = true, value_name = "PATH")]
+    /// Directories and files; with --command, a program and its arguments.
+    #[arg(required_unless_present = "stdin", conflicts_with = "stdin", value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     location: LocationArguments,
-    /// Leave out what matches this pattern of gitignore(5); may be repeated.
-    #[arg(long, value_name = "PATTERN")]
-    exclude: Vec<String>,
-    /// Do not descend into directories on other file systems.
-    #[arg(long)]
-    one_file_system: bool,
+    #[command(flatten)]
+    exclusions: Exclusions,
+    /// Archive what comes in on standard input, as a file called this.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["command", "Exclusions", "dry_run"])]
+    stdin: Option<String>,
+    /// Archive what a program writes, which stands behind `--` with its arguments.
+    #[arg(long, conflicts_with_all = ["Exclusions", "dry_run"])]
+    command: bool,
+    /// What the file with the program's output is called [default: as the program is].
+    #[arg(long, requires = "command")]
+    name: Option<String>,
     /// Label the snapshot; may be repeated.
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
     /// The host's name in the snapshot [default: this machine's].
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
+    /// Compare with this snapshot instead of the latest: an id, or the beginning of one.
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["read_all", "stdin", "command"])]
+    parent: Option<String>,
     /// Read every file, even those that the latest snapshot has unchanged.
     #[arg(long)]
     read_all: bool,
@@ -56,37 +73,76 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
+/// What is archived, and as what.
+struct Job {
+    source: Arc<dyn Source>,
+    paths: Vec<String>,
+    parent: ParentChoice,
+}
+
 pub(super) async fn run(
     arguments: Arguments,
     global: &Global,
     output: &Output,
 ) -> Result<(), Failure> {
     let reach = arguments.location.resolve(global)?;
-    let options = WalkOptions {
-        exclude: Some(Patterns::new(&arguments.exclude)?).filter(|patterns| !patterns.is_empty()),
-        one_file_system: arguments.one_file_system,
-        leave_out: own_folder(&reach.url).into_iter().collect(),
-        ..WalkOptions::default()
+    let tree = match arguments.stdin.is_some() || arguments.command {
+        true => None,
+        false => {
+            let options = arguments.exclusions.walk_options(&reach.url)?;
+            Some(LocalTree::open(&arguments.paths, options)?)
+        }
     };
-    let tree = LocalTree::open(&arguments.paths, options)?;
-    if arguments.dry_run {
-        return dry_run(tree, output).await;
-    }
+    let tree = match (tree, arguments.dry_run) {
+        (Some(tree), true) => return dry_run(tree, output).await,
+        (tree, _) => tree,
+    };
     let location = connect::open(&reach).await?;
     let report = Report::start(output, "archiving");
+    let job = match tree {
+        Some(tree) => tree_job(tree, &arguments, &location).await?,
+        None => pipe_job(&arguments, &report)?,
+    };
     let options = BackupOptions {
-        host: arguments.host.clone().unwrap_or_else(this_host),
-        paths: canonical(&arguments.paths),
+        host: arguments.host.unwrap_or_else(this_host),
+        paths: job.paths,
         tags: arguments.tag,
-        parent: if arguments.read_all { ParentChoice::None } else { ParentChoice::Latest },
+        parent: job.parent,
         ..BackupOptions::default()
     };
-    let made = backup(&location, Arc::new(tree), options, &SystemClock, &report.control).await?;
+    let made = backup(&location, job.source, options, &SystemClock, &report.control).await?;
     tell(&made, &report, output)?;
     match made.commit.statistics.unreadable {
         0 => Ok(()),
         count => Err(Failure::Partial { count, what: "entries", done: "read" }),
     }
+}
+
+async fn tree_job(
+    tree: LocalTree,
+    arguments: &Arguments,
+    location: &Arc<Location>,
+) -> Result<Job, Failure> {
+    let parent = match &arguments.parent {
+        Some(wanted) => ParentChoice::Snapshot(find_snapshot(location, wanted).await?.id),
+        None if arguments.read_all => ParentChoice::None,
+        None => ParentChoice::Latest,
+    };
+    Ok(Job { source: Arc::new(tree), paths: canonical(&arguments.paths), parent })
+}
+
+fn pipe_job(arguments: &Arguments, report: &Report) -> Result<Job, Failure> {
+    let (name, stream) = match &arguments.stdin {
+        Some(name) => (name.clone(), pipe::standard_input(name, &report.control)?),
+        None => {
+            let name = arguments.name.clone();
+            let name = name.unwrap_or_else(|| pipe::name_of(&arguments.paths));
+            let stream = pipe::output_of(&arguments.paths, &name, &report.control)?;
+            (name, stream)
+        }
+    };
+    // A pipe is read whole in any case.
+    Ok(Job { source: Arc::new(stream), paths: vec![name], parent: ParentChoice::None })
 }
 
 fn tell(made: &Snapshot, report: &Report, output: &Output) -> Result<(), Failure> {
@@ -180,12 +236,6 @@ fn walk(tree: &LocalTree, control: &strongroom::control::Control) -> Counts {
         }
     }
     counts
-}
-
-/// The folder of a `file://` store: archiving it into itself would never end.
-fn own_folder(url: &str) -> Option<InodeId> {
-    let stat = rustix::fs::stat(url.strip_prefix("file://")?).ok()?;
-    Some(InodeId { device: stat.st_dev, inode: stat.st_ino })
 }
 
 fn this_host() -> String {
