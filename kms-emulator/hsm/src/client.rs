@@ -9,7 +9,7 @@ use crate::device::{Device, Port};
 use crate::error::HsmError;
 use crate::key::{Attribute, KeyHandle, KeyInfo, Label};
 use crate::secret::{Password, Plaintext};
-use crate::transport::{InProcess, Tls, Transport};
+use crate::transport::{InProcess, Patience, Tls, Transport};
 use crate::user::{Role, SecondFactorKey, UserId, UserInfo, UserName};
 use crate::wire::{
     Aad, Command, DeviceInfo, KeysOfUser, MaskedObject, Response, SealedMessage, Signature,
@@ -50,7 +50,23 @@ impl Client {
         anchor: &TrustAnchor,
         wait: Duration,
     ) -> Result<Self, HsmError> {
-        Ok(Self::new(Arc::new(Tls::connect(address, anchor, wait).await?)))
+        let patience = Patience { connect: wait, ..Patience::default() };
+        Self::connect_with(address, anchor, patience).await
+    }
+
+    /// The same for a client that does not wait as long as it may for answers either: a command that
+    /// is not answered in time ends in [`HsmError::Unreachable`] with
+    /// [`TimedOut`](std::io::ErrorKind::TimedOut), whether or not it is executed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub async fn connect_with(
+        address: SocketAddr,
+        anchor: &TrustAnchor,
+        patience: Patience,
+    ) -> Result<Self, HsmError> {
+        Ok(Self::new(Arc::new(Tls::connect(address, anchor, patience).await?)))
     }
 
     /// Opens a session of a device in this process.

@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::codec::{decode, encode};
+use crate::conditions::Conditions;
 use crate::device::Device;
 use crate::error::{HsmError, Refusal};
 use crate::frame::{self, Frame};
-use crate::limits::{ANSWER_SECONDS_MAX, CONTROL_FRAME_BYTES_MAX};
+use crate::limits::{ANSWER_SECONDS_MAX, CONTROL_FRAME_BYTES_MAX, STATUS_SECONDS_MAX};
 use crate::provision::{Backup, ClusterCertificates, ProviderCommand, ProviderResponse, Status};
 use crate::server::OpenPorts;
 use crate::state::Pem;
@@ -255,6 +256,17 @@ impl Provider {
         self.done(ProviderCommand::Tamper).await
     }
 
+    /// Replaces the conditions of the device's surroundings, for good.
+    ///
+    /// # Errors
+    ///
+    /// [`HsmError::Configuration`] for conditions outside their limits; [`HsmError::Refused`],
+    /// [`HsmError::Unreachable`].
+    pub async fn set_conditions(&self, conditions: Conditions) -> Result<(), HsmError> {
+        conditions.check()?;
+        self.done(ProviderCommand::SetConditions { conditions }).await
+    }
+
     /// Switches a device process off. A device in this process is switched off by dropping it.
     ///
     /// # Errors
@@ -279,7 +291,9 @@ impl Provider {
                 work.await.map_err(|_| HsmError::Refused(Refusal::ModuleFailed))
             }
             Way::Socket(dir) => {
-                let wait = Duration::from_secs(ANSWER_SECONDS_MAX);
+                let seconds =
+                    if command.is_slow() { ANSWER_SECONDS_MAX } else { STATUS_SECONDS_MAX };
+                let wait = Duration::from_secs(seconds);
                 let body = timeout(wait, exchange(dir, &command))
                     .await
                     .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))

@@ -290,6 +290,13 @@ impl HsmError {
         }
     }
 
+    /// Whether the HSM may be there and does not answer, as one that hangs or that a network hides.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        let timed_out = std::io::ErrorKind::TimedOut;
+        matches!(self, Self::Unreachable { source, .. } if source.kind() == timed_out)
+    }
+
     /// Whether another HSM of the same cluster may succeed where this one failed.
     #[must_use]
     pub fn another_hsm_may_succeed(&self) -> bool {

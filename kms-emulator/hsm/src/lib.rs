@@ -18,6 +18,7 @@
 //! | `mechanism` | keys of every kind: AES, HMAC, RSA, elliptic curves, ML-DSA |
 //! | `crypto`, `selftest`, `secret` | primitives, known answers, memory that is zeroised |
 //! | `codec`, `wire`, `provision` | the encoding, the client's protocol, the provider's protocol |
+//! | `conditions` | faults of the surroundings: a network that drops or delays, sessions that are taken |
 //! | `transport`, `verifier`, `server`, `control`, `client` | the network around it |
 //! | `audit` | the log in the CloudHSM format |
 //! | `limits` | every bound |
@@ -41,6 +42,7 @@ pub mod certificates;
 mod client;
 pub mod clock;
 mod codec;
+mod conditions;
 pub mod control;
 mod crypto;
 mod device;
@@ -64,6 +66,7 @@ pub mod wire;
 pub use certificates::{CertificateFault, TrustAnchor};
 pub use client::Client;
 pub use codec::{Blob, List, Malformed, Text};
+pub use conditions::Conditions;
 pub use control::Provider;
 pub use device::{
     Config, DataKeyPair, Device, Fleet, ImportKey, ImportParameters, ImportedKey, KeyToken, Port,
@@ -78,6 +81,6 @@ pub use mechanism::{
 };
 pub use secret::{Password, Plaintext};
 pub use state::Pem;
-pub use transport::Transport;
+pub use transport::{Patience, Transport};
 pub use user::{Role, SecondFactorKey, UserId, UserInfo, UserList, UserName};
 pub use wire::{Command, Response};

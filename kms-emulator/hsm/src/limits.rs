@@ -96,5 +96,11 @@ pub const HANDSHAKE_SECONDS_MAX: u64 = 10;
 /// Time that a client waits for one answer, in seconds (password derivation is the slowest).
 pub const ANSWER_SECONDS_MAX: u64 = 30;
 
+/// Time that a provider waits for an answer that takes no work, in seconds: beyond, the device hangs.
+pub const STATUS_SECONDS_MAX: u64 = 3;
+
+/// Longest that an operator may delay each answer of a device, in milliseconds.
+pub const DELAY_MILLIS_MAX: u32 = 60_000;
+
 /// Commands that one client connection may have under way.
 pub const COMMANDS_IN_FLIGHT_MAX: usize = 256;

@@ -2,6 +2,7 @@
 //! cluster. It travels over the control channel in the device's directory, never over the network.
 
 use crate::codec::{Blob, Text, wire_enum, wire_struct};
+use crate::conditions::Conditions;
 use crate::error::Refusal;
 use crate::limits::{AUDIT_BYTES_MAX, BACKUP_BYTES_MAX};
 use crate::state::Pem;
@@ -49,6 +50,11 @@ wire_enum! {
         Tamper = 8,
         /// Switches the device off.
         PowerOff = 9,
+        /// Replaces the conditions of the device's surroundings.
+        SetConditions = 10 {
+            /// From now on.
+            conditions: Conditions,
+        },
     }
 }
 
@@ -112,6 +118,24 @@ wire_struct! {
         pub manufacturer_hardware_certificate: Pem,
         /// The signed request, once the device is initialised.
         pub cluster_certificate: Option<Pem>,
+    }
+}
+
+impl ProviderCommand {
+    /// Whether the command makes keys, derives passwords, or moves or destroys everything.
+    pub(crate) fn is_slow(&self) -> bool {
+        match self {
+            Self::MakeRequest
+            | Self::Initialize { .. }
+            | Self::Backup
+            | Self::Restore { .. }
+            | Self::AuditLog { .. }
+            | Self::Tamper => true,
+            Self::Status
+            | Self::SetMembers { .. }
+            | Self::SetConditions { .. }
+            | Self::PowerOff => false,
+        }
     }
 }
 

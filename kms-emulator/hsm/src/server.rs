@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::conditions::Conditions;
 use crate::control;
 use crate::device::{Device, Identity, Port, SessionId};
 use crate::error::{HsmError, Refusal};
@@ -185,12 +186,38 @@ async fn connection(
     port: Port,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut way = Way { conditions: device.conditions(), port };
+    way.open().await;
     let stream = timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), tls.accept(stream)).await??;
     let session = match device.open_session(port) {
         Ok(session) => OpenSession { device, session },
         Err(refusal) => return turn_away(stream, refusal).await,
     };
-    session.serve(stream).await
+    session.serve(stream, way).await
+}
+
+/// What lies between a device and its client.
+struct Way {
+    conditions: watch::Receiver<Conditions>,
+    port: Port,
+}
+
+impl Way {
+    /// Waits until packets get through. The peer learns nothing, not even that it was not heard.
+    async fn open(&mut self) {
+        let port = self.port;
+        // Without a device there is nothing left to wait for.
+        let _ = self.conditions.wait_for(|conditions| conditions.let_through(port)).await;
+    }
+
+    /// The same for an answer, which also takes its time.
+    async fn carry_answer(&mut self) {
+        let millis = self.conditions.borrow().delay_millis;
+        if millis > 0 {
+            tokio::time::sleep(Duration::from_millis(millis.into())).await;
+        }
+        self.open().await;
+    }
 }
 
 /// Answers the first command of a client for whom there is no session.
@@ -217,16 +244,18 @@ impl Drop for OpenSession {
 
 impl OpenSession {
     /// Executes commands one after the other; answers are sent together when no command waits.
-    async fn serve(&self, stream: TlsStream<TcpStream>) -> std::io::Result<()> {
+    async fn serve(&self, stream: TlsStream<TcpStream>, mut way: Way) -> std::io::Result<()> {
         let (reader, writer) = tokio::io::split(stream);
         let mut reader = BufReader::with_capacity(64 * 1_024, reader);
         let mut writer = BufWriter::with_capacity(64 * 1_024, writer);
         while let Some(frame) = frame::read(&mut reader, FRAME_BYTES_MAX).await? {
+            way.open().await;
             let response = match crate::codec::decode::<Command>(&frame.body) {
                 Ok(command) => execute(&self.device, self.session, command).await,
                 Err(_) => Response::Refused { refusal: Refusal::MalformedCommand },
             };
             let answer = Frame { request: frame.request, body: response.encode() };
+            way.carry_answer().await;
             frame::write(&mut writer, &answer).await?;
             if reader.buffer().is_empty() {
                 writer.flush().await?;

@@ -6,6 +6,7 @@
 //! state.sealed  everything else, sealed under it
 //! audit.log     see `audit`
 //! tampered      exists once the device has zeroised itself
+//! conditions    see `conditions`; not sealed, for it is not the device's own
 //! ```
 //!
 //! A write makes a new file, syncs it, renames it over the old one and syncs the directory: after a
@@ -17,10 +18,12 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::codec::{Wire, decode, encode};
+use crate::conditions::Conditions;
 use crate::crypto;
 use crate::error::HsmError;
 use crate::limits::BACKUP_BYTES_MAX;
@@ -32,6 +35,12 @@ const STATE: &str = "state.sealed";
 const STATE_NEW: &str = "state.new";
 const AUDIT: &str = "audit.log";
 const TAMPERED: &str = "tampered";
+const CONDITIONS: &str = "conditions";
+
+/// How often a lock is tried before the device counts as powered on.
+const LOCK_TRIES_MAX: u32 = 20;
+/// Pause between two of these tries, in milliseconds.
+const LOCK_PAUSE_MILLIS: u64 = 10;
 
 /// Authenticated with the state: the format and its version.
 const STATE_FORMAT: &[u8] = b"strongroom hsm state v1";
@@ -58,11 +67,18 @@ impl Store {
         make_private_dir(dir)?;
         let path = dir.join(LOCK);
         let lock = write_options().open(&path).map_err(storage("open", &path))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { dir: dir.into(), _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(HsmError::InUse { path: dir.into() }),
-            Err(errno) => Err(storage("lock", &path)(errno.into())),
+        for _ in 0..LOCK_TRIES_MAX {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { dir: dir.into(), _lock: lock }),
+                // A program that a thread of the last holder was just starting has the lock until it
+                // executes: descriptors are closed then, and not at the fork.
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    std::thread::sleep(Duration::from_millis(LOCK_PAUSE_MILLIS));
+                }
+                Err(errno) => return Err(storage("lock", &path)(errno.into())),
+            }
         }
+        Err(HsmError::InUse { path: dir.into() })
     }
 
     /// Reads the state.
@@ -104,6 +120,18 @@ impl Store {
             overwrite_and_remove(&self.path(name))?;
         }
         self.sync_dir()
+    }
+
+    /// Reads the conditions of the surroundings: the default ones if nobody has set any.
+    pub(crate) fn conditions(&self) -> Result<Conditions, HsmError> {
+        let path = self.path(CONDITIONS);
+        let Some(bytes) = read_bounded(&path)? else { return Ok(Conditions::default()) };
+        decode(&bytes).map_err(|_| HsmError::NotADevice { path })
+    }
+
+    /// Replaces the conditions of the surroundings, durably.
+    pub(crate) fn save_conditions(&self, conditions: &Conditions) -> Result<(), HsmError> {
+        self.replace("conditions.new", CONDITIONS, &encode(conditions))
     }
 
     /// Where the audit log is.

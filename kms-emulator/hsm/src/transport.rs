@@ -100,6 +100,26 @@ pub(crate) async fn execute(
     work.await.unwrap_or(Response::Refused { refusal: crate::Refusal::ModuleFailed })
 }
 
+/// How long a client waits for a device behind TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For connection and handshake together; bounded by [`HANDSHAKE_SECONDS_MAX`].
+    pub connect: Duration,
+    /// For the answer to a command that neither derives a password nor writes.
+    pub answer: Duration,
+    /// For the answer to one that does.
+    pub slow_answer: Duration,
+}
+
+impl Default for Patience {
+    /// The longest that is allowed: [`HANDSHAKE_SECONDS_MAX`], then [`ANSWER_SECONDS_MAX`].
+    fn default() -> Self {
+        let answer = Duration::from_secs(ANSWER_SECONDS_MAX);
+        let connect = Duration::from_secs(HANDSHAKE_SECONDS_MAX);
+        Self { connect, answer, slow_answer: answer }
+    }
+}
+
 /// A session of a device behind TLS.
 ///
 /// Calls from many tasks share the connection: each is sent at once and answered in turn.
@@ -108,6 +128,7 @@ pub struct Tls {
     outgoing: mpsc::Sender<Frame>,
     waiting: Arc<Waiting>,
     next_request: AtomicU32,
+    patience: Patience,
 }
 
 /// The calls that wait for an answer; `None` once the connection has ended.
@@ -115,8 +136,7 @@ type Waiting = Mutex<Option<HashMap<u32, oneshot::Sender<SecretBuffer>>>>;
 
 impl Tls {
     /// Connects to the HSM at `address`, which has to prove that it belongs to the cluster whose
-    /// certificate `anchor` signed. `wait` bounds connection and handshake together, and is itself
-    /// bounded by [`HANDSHAKE_SECONDS_MAX`].
+    /// certificate `anchor` signed.
     ///
     /// # Errors
     ///
@@ -124,27 +144,27 @@ impl Tls {
     pub async fn connect(
         address: SocketAddr,
         anchor: &TrustAnchor,
-        wait: Duration,
+        patience: Patience,
     ) -> Result<Self, HsmError> {
-        let wait = wait.min(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
+        let wait = patience.connect.min(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
         let config = verifier::client_config(anchor)?;
         let connected = timeout(wait, handshake(address, config)).await;
         let stream = connected
             .unwrap_or_else(|_| Err(Error::from(ErrorKind::TimedOut)))
             .map_err(|error| connection_error(address, error))?;
-        Ok(Self::start(address, stream))
+        Ok(Self::start(address, stream, patience))
     }
 
-    fn start(address: SocketAddr, stream: TlsStream<TcpStream>) -> Self {
+    fn start(address: SocketAddr, stream: TlsStream<TcpStream>, patience: Patience) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         let (outgoing, queue) = mpsc::channel(COMMANDS_IN_FLIGHT_MAX);
         let waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-        tokio::spawn(send(queue, writer, Arc::clone(&waiting)));
-        tokio::spawn(receive(reader, Arc::clone(&waiting)));
-        Self { address: address.to_string(), outgoing, waiting, next_request: AtomicU32::new(0) }
+        tokio::spawn(carry(queue, writer, reader, Arc::clone(&waiting)));
+        let (address, next_request) = (address.to_string(), AtomicU32::new(0));
+        Self { address, outgoing, waiting, next_request, patience }
     }
 
-    async fn exchange(&self, body: SecretBuffer) -> std::io::Result<SecretBuffer> {
+    async fn exchange(&self, body: SecretBuffer, wait: Duration) -> std::io::Result<SecretBuffer> {
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         lock(&self.waiting)
@@ -152,23 +172,21 @@ impl Tls {
             .ok_or(Error::from(ErrorKind::NotConnected))?
             .insert(request, answer);
         let _forget = Forget { waiting: &self.waiting, request };
-        self.outgoing
-            .send(Frame { request, body })
-            .await
-            .map_err(|_| Error::from(ErrorKind::NotConnected))?;
-        match timeout(Duration::from_secs(ANSWER_SECONDS_MAX), answered).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(_)) => Err(Error::from(ErrorKind::ConnectionAborted)),
-            Err(_) => Err(Error::from(ErrorKind::TimedOut)),
-        }
+        let exchanged = async {
+            let sent = self.outgoing.send(Frame { request, body }).await;
+            sent.map_err(|_| Error::from(ErrorKind::NotConnected))?;
+            answered.await.map_err(|_| Error::from(ErrorKind::ConnectionAborted))
+        };
+        timeout(wait, exchanged).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
     }
 }
 
 #[async_trait]
 impl Transport for Tls {
     async fn call(&self, command: Command) -> Result<Response, HsmError> {
+        let wait = if command.is_slow() { self.patience.slow_answer } else { self.patience.answer };
         let body = self
-            .exchange(command.encode())
+            .exchange(command.encode(), wait)
             .await
             .map_err(|source| HsmError::Unreachable { address: self.address.clone(), source })?;
         crate::codec::decode(&body)
@@ -218,10 +236,25 @@ fn connection_error(address: SocketAddr, error: Error) -> HsmError {
     }
 }
 
+/// Carries frames both ways until the transport is dropped or the peer is gone: either way nothing of the
+/// connection stays, even if the peer never closes its end.
+async fn carry(
+    queue: mpsc::Receiver<Frame>,
+    writer: WriteHalf<TlsStream<TcpStream>>,
+    reader: ReadHalf<TlsStream<TcpStream>>,
+    waiting: Arc<Waiting>,
+) {
+    tokio::select! {
+        () = send(queue, writer, &waiting) => {}
+        () = receive(reader, &waiting) => {}
+    }
+    lock(&waiting).take();
+}
+
 async fn send(
     mut queue: mpsc::Receiver<Frame>,
     writer: WriteHalf<TlsStream<TcpStream>>,
-    waiting: Arc<Waiting>,
+    waiting: &Waiting,
 ) {
     let mut writer = BufWriter::new(writer);
     while let Some(first) = queue.recv().await {
@@ -230,8 +263,8 @@ async fn send(
         }
     }
     // The transport was dropped, or the connection is gone.
-    lock(&waiting).take();
-    let _ = writer.shutdown().await;
+    lock(waiting).take();
+    let _ = timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), writer.shutdown()).await;
 }
 
 /// Sends what is queued and flushes once.
@@ -247,16 +280,15 @@ async fn send_all(
     writer.flush().await
 }
 
-async fn receive(reader: ReadHalf<TlsStream<TcpStream>>, waiting: Arc<Waiting>) {
+async fn receive(reader: ReadHalf<TlsStream<TcpStream>>, waiting: &Waiting) {
     let mut reader = BufReader::new(reader);
     while let Ok(Some(frame)) = frame::read(&mut reader, FRAME_BYTES_MAX).await {
-        let answer = lock(&waiting).as_mut().and_then(|waiting| waiting.remove(&frame.request));
+        let answer = lock(waiting).as_mut().and_then(|waiting| waiting.remove(&frame.request));
         if let Some(answer) = answer {
             // The caller may have stopped waiting.
             let _ = answer.send(frame.body);
         }
     }
-    lock(&waiting).take();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

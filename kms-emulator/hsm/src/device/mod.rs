@@ -28,6 +28,7 @@ pub use self::sessions::{Port, SessionId};
 pub use self::token::KeyToken;
 use crate::audit::{AuditLog, Event, Opcode, Subject};
 use crate::clock::{Clock, SystemClock};
+use crate::conditions::Conditions;
 use crate::error::{HsmError, Refusal};
 use crate::limits::PBKDF2_ITERATIONS_MIN;
 use crate::secret::PrivateKey;
@@ -66,6 +67,7 @@ pub struct Device {
     sessions: Sessions,
     audit: Mutex<AuditLog>,
     identity: watch::Sender<Option<Arc<Identity>>>,
+    conditions: watch::Sender<Conditions>,
 }
 
 /// What a server of the device needs for TLS: the cluster's certificate and its key.
@@ -93,6 +95,7 @@ impl Device {
         let state = boot(&store)?;
         let reboot_counter = state.as_ref().map_or(0, |state| state.reboot_counter);
         let audit = AuditLog::open(&store.audit_path(), reboot_counter)?;
+        let (conditions, _) = watch::channel(store.conditions()?);
         let (identity, _) = watch::channel(state.as_deref().and_then(identity_of));
         Ok(Self {
             clock: config.clock,
@@ -104,6 +107,7 @@ impl Device {
             sessions: Sessions::default(),
             audit: Mutex::new(audit),
             identity,
+            conditions,
         })
     }
 
@@ -120,7 +124,8 @@ impl Device {
     /// [`Refusal::SessionsExhausted`], [`Refusal::Tampered`].
     pub fn open_session(&self, port: Port) -> Result<SessionId, Refusal> {
         self.state()?;
-        self.sessions.open(port)
+        let occupied = self.conditions.borrow().occupied_sessions;
+        self.sessions.open(port, occupied as usize)
     }
 
     /// Closes a session, logging it out if need be.
@@ -205,6 +210,11 @@ impl Device {
     /// Follows the TLS identity: `None` until the device is initialised, and after a tamper.
     pub(crate) fn identity(&self) -> watch::Receiver<Option<Arc<Identity>>> {
         self.identity.subscribe()
+    }
+
+    /// Follows the conditions of the surroundings.
+    pub(crate) fn conditions(&self) -> watch::Receiver<Conditions> {
+        self.conditions.subscribe()
     }
 
     /// A snapshot of the state.

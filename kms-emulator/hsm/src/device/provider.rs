@@ -10,6 +10,7 @@ use crate::certificates::{
     hsm_subject, make_csr,
 };
 use crate::codec::{Blob, Malformed, decode, encode, wire_struct};
+use crate::conditions::Conditions;
 use crate::crypto;
 use crate::error::{HsmError, Refusal};
 use crate::limits::BACKUP_BYTES_MAX;
@@ -75,6 +76,9 @@ impl Device {
                 Ok(ProviderResponse::Done)
             }
             ProviderCommand::PowerOff => Ok(ProviderResponse::Done),
+            ProviderCommand::SetConditions { conditions } => {
+                self.set_conditions(conditions).map(|()| ProviderResponse::Done)
+            }
         }
     }
 
@@ -211,6 +215,16 @@ impl Device {
             state.members = members;
             Ok(())
         })
+    }
+
+    fn set_conditions(&self, conditions: Conditions) -> Result<(), Refusal> {
+        conditions.check().map_err(|_| Refusal::MalformedCommand)?;
+        self.store.save_conditions(&conditions).map_err(|error| {
+            tracing::error!(%error, "conditions were not stored");
+            Refusal::StorageFailed
+        })?;
+        self.conditions.send_replace(conditions);
+        Ok(())
     }
 
     fn read_audit_log(&self, offset: u64) -> Result<ProviderResponse, Refusal> {

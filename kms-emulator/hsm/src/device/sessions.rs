@@ -60,9 +60,10 @@ struct Table {
 }
 
 impl Sessions {
-    pub(super) fn open(&self, port: Port) -> Result<SessionId, Refusal> {
+    /// Opens a session if, with `occupied` others that are not here, there is one left.
+    pub(super) fn open(&self, port: Port, occupied: usize) -> Result<SessionId, Refusal> {
         let mut table = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if table.by_id.len() >= SESSIONS_MAX {
+        if table.by_id.len().saturating_add(occupied) >= SESSIONS_MAX {
             return Err(Refusal::SessionsExhausted);
         }
         table.opened = table.opened.wrapping_add(1);
@@ -180,12 +181,13 @@ mod tests {
     #[test]
     fn sessions_are_bounded() {
         let sessions = Sessions::default();
-        let first = sessions.open(Port::Client).unwrap();
+        let first = sessions.open(Port::Client, 0).unwrap();
         for _ in 1..SESSIONS_MAX {
-            sessions.open(Port::Client).unwrap();
+            sessions.open(Port::Client, 0).unwrap();
         }
-        assert_eq!(sessions.open(Port::Client), Err(Refusal::SessionsExhausted));
+        assert_eq!(sessions.open(Port::Client, 0), Err(Refusal::SessionsExhausted));
         sessions.close(first);
-        assert!(sessions.open(Port::Client).is_ok());
+        assert_eq!(sessions.open(Port::Client, 1), Err(Refusal::SessionsExhausted));
+        assert!(sessions.open(Port::Client, 0).is_ok());
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use strongroom_hsm::clock::{Clock, SystemClock};
 use strongroom_hsm::server::{Listen, serve};
 use strongroom_hsm::{
-    Client, Device, HsmError, Plaintext, Port, Provider, Refusal, Role, TrustAnchor,
+    Client, Conditions, Device, HsmError, Patience, Plaintext, Port, Provider, Refusal, Role,
+    TrustAnchor,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -224,4 +225,56 @@ async fn the_control_socket_is_the_owners_only_even_under_a_long_name() {
     let mode = std::fs::metadata(&long).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_of_the_surroundings_outlive_a_power_failure() {
+    let served = Served::start(Node::activated().await).await;
+    let cut = Conditions { client_port_closed: true, ..Conditions::default() };
+    served.provider().set_conditions(cut).await.unwrap();
+    let dir = served.kill().await;
+    let served = Served::start_in(dir).await;
+    let address = served.address(Port::Client).await;
+    let short = Duration::from_millis(300);
+    let silent = Client::connect(address, &anchor(Customer::shared()), short).await;
+    assert!(silent.err().unwrap().is_silence());
+    // The other port has its own rule.
+    served.connect(Port::Management).await.list_users().await.unwrap();
+    served.provider().set_conditions(Conditions::default()).await.unwrap();
+    served.user().await.random(8).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_does_not_wait_for_an_hsm_that_the_network_hides() {
+    let served = Served::start(Node::activated().await).await;
+    let user = served.user().await;
+    let patience =
+        Patience { connect: WAIT, answer: Duration::from_millis(300), slow_answer: WAIT };
+    let address = served.address(Port::Client).await;
+    let hasty = Client::connect_with(address, &anchor(Customer::shared()), patience).await.unwrap();
+    hasty.login(Role::CryptoUser, "kmsuser", password(KMSUSER)).await.unwrap();
+    hasty.random(8).await.unwrap();
+    let cut = Conditions { partitioned: true, ..Conditions::default() };
+    served.provider().set_conditions(cut).await.unwrap();
+    assert!(hasty.random(8).await.err().unwrap().is_silence());
+    // What was sent meanwhile arrives when the network is whole again.
+    let patient = tokio::spawn(async move { user.random(8).await });
+    served.provider().set_conditions(Conditions::default()).await.unwrap();
+    patient.await.unwrap().unwrap();
+    let slow = Conditions { delay_millis: 1_000, ..Conditions::default() };
+    served.provider().set_conditions(slow).await.unwrap();
+    assert!(hasty.random(8).await.err().unwrap().is_silence());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_sessions_others_hold_says_so() {
+    let served = Served::start(Node::activated().await).await;
+    let most = u32::try_from(strongroom_hsm::limits::SESSIONS_MAX).unwrap();
+    let taken = |occupied_sessions| Conditions { occupied_sessions, ..Conditions::default() };
+    let user = served.user().await;
+    served.provider().set_conditions(taken(most)).await.unwrap();
+    let turned_away = served.connect(Port::Client).await;
+    assert_eq!(refusal(turned_away.random(8).await), Refusal::SessionsExhausted);
+    user.random(8).await.unwrap();
+    assert!(served.provider().set_conditions(taken(most + 1)).await.is_err());
 }
