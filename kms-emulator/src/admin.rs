@@ -1,7 +1,7 @@
 //! The operator's channel: a Unix socket in the data directory, which only its owner can open.
 //!
-//! It does to HSMs what no AWS operation does: switches them off as a power failure would, switches
-//! them on again, breaks their seal. One connection carries one request and one reply, each a line of
+//! It does to HSMs and to the built-in network what no AWS operation does: switches HSMs off as a power
+//! failure would, switches them on again, breaks their seal, closes ports, cuts cables. One connection carries one request and one reply, each a line of
 //! JSON.
 
 use std::fs::File;
@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::cloudhsm::Health;
+use crate::cloudhsm::{Health, NetworkChange, NetworkFaults};
 use crate::ids::HsmId;
 use crate::kms::Kms;
 use crate::records::{Cluster, Hsm};
@@ -32,7 +32,7 @@ const ANSWER_SECONDS_MAX: u64 = 60;
 
 /// What the operator does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "action", content = "hsm")]
+#[serde(rename_all = "kebab-case", tag = "action", content = "subject")]
 pub enum AdminRequest {
     /// Lists all HSMs.
     List,
@@ -42,6 +42,10 @@ pub enum AdminRequest {
     Stop(String),
     /// Breaks the seal of an HSM: it zeroises itself.
     Tamper(String),
+    /// Shows what is wrong with the built-in network.
+    ShowNetwork,
+    /// Makes something wrong with it, or mends it.
+    ChangeNetwork(NetworkChange),
 }
 
 /// An HSM, as the operator sees it.
@@ -85,6 +89,7 @@ pub enum AdminError {
 #[serde(rename_all = "kebab-case")]
 enum Reply {
     Hsms(Vec<HsmReport>),
+    Network(NetworkFaults),
     Refused(String),
 }
 
@@ -94,6 +99,31 @@ enum Reply {
 /// # Errors
 /// See [`AdminError`].
 pub async fn ask(dir: &Path, request: &AdminRequest) -> Result<Vec<HsmReport>, AdminError> {
+    match exchange(dir, request).await? {
+        Reply::Hsms(hsms) => Ok(hsms),
+        Reply::Network(_) => Ok(Vec::new()),
+        Reply::Refused(reason) => Err(AdminError::Refused(reason)),
+    }
+}
+
+/// Asks the server that runs on a data directory what is wrong with its network, after a change if one is
+/// given.
+///
+/// # Errors
+/// See [`AdminError`].
+pub async fn ask_network(
+    dir: &Path,
+    change: Option<NetworkChange>,
+) -> Result<NetworkFaults, AdminError> {
+    let request = change.map_or(AdminRequest::ShowNetwork, AdminRequest::ChangeNetwork);
+    match exchange(dir, &request).await? {
+        Reply::Network(faults) => Ok(faults),
+        Reply::Hsms(_) => Ok(NetworkFaults::default()),
+        Reply::Refused(reason) => Err(AdminError::Refused(reason)),
+    }
+}
+
+async fn exchange(dir: &Path, request: &AdminRequest) -> Result<Reply, AdminError> {
     let no_server = |source| AdminError::NoServer { dir: dir.to_owned(), source };
     let exchange = async {
         let mut line = serde_json::to_vec(request)?;
@@ -104,10 +134,7 @@ pub async fn ask(dir: &Path, request: &AdminRequest) -> Result<Vec<HsmReport>, A
         let reply = read_line(&mut stream).await?;
         Ok(serde_json::from_str(&reply)?)
     };
-    match exchange.await.map_err(no_server)? {
-        Reply::Hsms(hsms) => Ok(hsms),
-        Reply::Refused(reason) => Err(AdminError::Refused(reason)),
-    }
+    exchange.await.map_err(no_server)
 }
 
 /// Opens the channel in `dir`; the future serves it until `stop` changes.
@@ -174,7 +201,7 @@ async fn execute(kms: &Kms, request: &AdminRequest) -> Result<Reply, String> {
         AdminRequest::List => all(kms),
         AdminRequest::Start(id) => {
             let (cluster, hsm) = find(kms, id)?;
-            plane.power_on(&hsm).await.map_err(|error| error.to_string())?;
+            plane.power_on(&cluster, &hsm).await.map_err(|error| error.to_string())?;
             vec![(cluster, hsm)]
         }
         AdminRequest::Stop(id) => {
@@ -187,12 +214,45 @@ async fn execute(kms: &Kms, request: &AdminRequest) -> Result<Reply, String> {
             plane.provider(&hsm.id).tamper().await.map_err(|error| error.to_string())?;
             vec![(cluster, hsm)]
         }
+        AdminRequest::ShowNetwork => {
+            return Ok(Reply::Network(NetworkFaults::clone(&plane.network().faults())));
+        }
+        AdminRequest::ChangeNetwork(change) => {
+            check_subject(kms, change)?;
+            plane.change_network(change).await?;
+            return Ok(Reply::Network(NetworkFaults::clone(&plane.network().faults())));
+        }
     };
     let mut reports = Vec::with_capacity(hsms.len());
     for (cluster, hsm) in hsms {
         reports.push(report(kms, &cluster, &hsm).await);
     }
     Ok(Reply::Hsms(reports))
+}
+
+/// Refuses a change to what does not exist, or to what something depends on.
+fn check_subject(kms: &Kms, change: &NetworkChange) -> Result<(), String> {
+    match change {
+        NetworkChange::ClosePorts { cluster_id, .. }
+        | NetworkChange::OpenPorts { cluster_id, .. } => {
+            let state = kms.registry.state();
+            let is_there = state.all_clusters().any(|cluster| cluster.id.as_str() == cluster_id);
+            if is_there { Ok(()) } else { Err(format!("there is no cluster {cluster_id}")) }
+        }
+        NetworkChange::SetHsm { hsm_id, .. } => find(kms, hsm_id).map(drop),
+        NetworkChange::DeleteSubnet { subnet_id } => {
+            let is_in = |(cluster, hsm): &(Arc<Cluster>, Hsm)| {
+                cluster.subnets.get(&hsm.zone).is_some_and(|subnet| subnet == subnet_id)
+            };
+            match all(kms).iter().find(|member| is_in(member)) {
+                None => Ok(()),
+                Some((_, hsm)) => {
+                    Err(format!("{subnet_id} has the interface of {}; delete it first", hsm.id))
+                }
+            }
+        }
+        NetworkChange::CreateSubnet { .. } | NetworkChange::OccupyAddresses { .. } => Ok(()),
+    }
 }
 
 fn all(kms: &Kms) -> Vec<(Arc<Cluster>, Hsm)> {

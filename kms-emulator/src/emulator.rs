@@ -14,12 +14,13 @@ use tokio::task::JoinHandle;
 use crate::admin;
 use crate::auth::{Authenticated, Caller, Credentials, generate_root_credential};
 use crate::clock::{Clock, SystemClock};
-use crate::cloudhsm::{ControlPlane, HsmHosting};
+use crate::cloudhsm::{self, ControlPlane, HsmHosting, Surroundings};
 use crate::error::Error;
 use crate::expiry;
 use crate::ids::{AccountId, Region};
 use crate::keystore::{FleetKeyStore, KeyStores};
 use crate::kms::{self, Kms};
+use crate::leftovers;
 use crate::policy::Principal;
 use crate::records::RootCredential;
 use crate::registry::Registry;
@@ -123,16 +124,17 @@ impl Emulator {
         let factory = Factory::open(&hsm_dir.join("factory"), &*hsm_config.clock)?;
         let fleet = FleetKeyStore::open(&factory, &hsm_dir.join("fleet"), hsm_config.clone())?;
         let key_stores = KeyStores::new(Arc::new(fleet));
-        let cloudhsm = ControlPlane::open(
-            &hsm_dir,
+        let around = Surroundings {
+            registry: registry.clone(),
+            clock: Arc::clone(&config.clock),
             factory,
-            &hsm_config,
-            &config.hsm_hosting,
-            config.hsm_latency_seconds,
-        )
-        .await?;
+            device: hsm_config,
+            hosting: config.hsm_hosting,
+            latency_seconds: config.hsm_latency_seconds,
+        };
+        let cloudhsm = ControlPlane::open(&hsm_dir, around).await?;
         let kms = Arc::new(Kms { registry, key_stores, cloudhsm, clock: config.clock });
-        kms.cloudhsm.start(&kms.registry.state()).await;
+        kms.cloudhsm.start().await;
         kms::resume_all(&kms).await;
 
         let (root, is_first_start) = root_credential(&kms.registry, config.account).await?;
@@ -156,6 +158,8 @@ impl Emulator {
             tasks.push(tokio::spawn(admin.map_err(unusable)?));
         }
         tasks.push(tokio::spawn(kms::rotate_due_keys(Arc::clone(&kms), stopped.clone())));
+        tasks.push(tokio::spawn(cloudhsm::keep_up(Arc::clone(&kms), stopped.clone())));
+        tasks.push(tokio::spawn(leftovers::clear(Arc::clone(&kms), stopped.clone())));
         tasks.push(tokio::spawn(expiry::delete_expired(kms, stopped.clone())));
         tasks.push(tokio::spawn(server::serve(listener, Arc::clone(&dispatcher), stopped)));
         Ok(Self {

@@ -3,14 +3,15 @@
 //! A key stops to exist for every request at the moment of its deletion date, and material at that of its
 //! expiration; this task removes what is left of them soon after.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::clock::Timestamp;
 use crate::kms::{self, Kms};
-use crate::records::Key;
+use crate::leftovers;
+use crate::records::{Key, PlannedKey};
 
 /// Pause between two looks for keys to delete. AWS says that it may take up to a day longer.
 const LOOK_SECONDS: u64 = 5;
@@ -34,16 +35,22 @@ pub(crate) async fn delete_expired(kms: Arc<Kms>, mut stop: watch::Receiver<bool
     }
 }
 
-/// Removes the key first, then its material: a crash in between leaves material that no key names, and
-/// never a key without material. As AWS does it, a store that is away keeps its orphan.
+/// Removes the key first, then its material: a crash in between never leaves a key without material. What
+/// was made in HSMs is written down as a leftover until every one of them has destroyed its copy; as AWS does
+/// it, a store that is not connected keeps its orphan.
 async fn delete(server: &Kms, key: &Key, now: Timestamp) {
     let (realm, id) = (key.realm.clone(), key.id);
+    let leftover = leftover(server, key);
+    let planned = leftover.clone();
     let removed = server
         .registry
         .update(move |draft| {
             let due = draft.state().key(&realm, id).filter(|key| key.is_expired(now)).cloned();
             if let Some(key) = &due {
                 draft.delete_key(&realm, id);
+                if let Some(leftover) = &planned {
+                    draft.put_planned_key(leftover.clone());
+                }
                 kms::after_deletion(draft, key, now);
             }
             Ok::<bool, std::convert::Infallible>(due.is_some())
@@ -57,10 +64,25 @@ async fn delete(server: &Kms, key: &Key, now: Timestamp) {
             return;
         }
     }
+    if let Some(leftover) = leftover {
+        return leftovers::clear_one(server, &leftover).await;
+    }
     let Some(store) = server.key_stores.of(key) else { return };
     if let Err(error) = store.delete(&key.material).await {
         tracing::warn!(key = %key.arn(), %error, "the key material of a deleted key remains");
     }
+}
+
+/// What is left of a key in the HSMs of a connected custom key store.
+fn leftover(server: &Kms, key: &Key) -> Option<PlannedKey> {
+    let store = key.custom_key_store.as_deref()?;
+    server.key_stores.connected(store)?;
+    Some(PlannedKey {
+        realm: key.realm.clone(),
+        id: key.id,
+        custom_key_store: store.parse().ok()?,
+        request: Weak::new(),
+    })
 }
 
 /// Removes imported material; the key stays and awaits the same material again.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-pub use cluster::{ClusterId, CustomKeyStoreId, HsmId, InterfaceId};
+pub use cluster::{BackupId, ClusterId, CustomKeyStoreId, HsmId, InterfaceId};
 pub(crate) use grant::GrantId;
 
 /// Longest name of a Region, in bytes (API model: `RegionType`).

@@ -11,10 +11,11 @@
 //! |---|---|
 //! | `story` | plays the way to a key in a custom key store on a server |
 //! | `emulator` | puts a server together |
-//! | `admin` | the operator's socket: HSMs on, off, tampered with |
+//! | `admin` | the operator's socket: HSMs on, off, tampered with; faults of the network |
 //! | `server` | HTTP: bounds, dispatch by target name |
 //! | `sts`, `cloudhsm`, `kms` | the services, one file per operation; `kms/operations.rs` is the table |
 //! | `expiry` | deletes keys whose waiting period is over |
+//! | `leftovers` | destroys key material in HSMs that no key has |
 //! | `keystore` | where key material lives: a trait, and the stores |
 //! | `auth` | SigV4; the only way to a caller |
 //! | `registry` | the state: snapshots to read, one thread that writes |
@@ -59,6 +60,7 @@ mod expiry;
 pub mod ids;
 mod keystore;
 mod kms;
+mod leftovers;
 pub mod mgmt;
 mod policy;
 mod protocol;
@@ -70,7 +72,9 @@ pub mod story;
 mod sts;
 
 pub use auth::CredentialsFileError;
-pub use cloudhsm::{HsmHosting, NetworkError, SUBNETS, VPC};
+pub use cloudhsm::{
+    HsmFaults, HsmHosting, NetworkChange, NetworkError, NetworkFaults, SUBNETS, VPC,
+};
 pub use emulator::{CallError, DataDir, Emulator, EmulatorConfig, RootAccessKey};
 pub use error::Error;
 pub use storage::StorageError;

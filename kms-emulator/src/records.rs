@@ -3,11 +3,13 @@
 //! A change makes a new value and replaces the old one behind its `Arc`; whoever holds the old one
 //! keeps a consistent view. Key material is here only as a reference that its key store understands.
 
+mod backup;
 mod cluster;
 mod custom_key_store;
 mod grant;
 mod key_spec;
 mod material;
+mod planned_key;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AliasName, KeyArn, KeyId, RealmId, Region};
 use crate::policy::KeyPolicy;
 
+pub(crate) use backup::{Backup, BackupSource};
 pub(crate) use cluster::{Cluster, ClusterCertificates, ClusterClaim, ClusterStage, Hsm};
 pub(crate) use custom_key_store::{
     ConnectionError, ConnectionState, CustomKeyStore, KeyStorePassword, Passwords,
@@ -25,6 +28,7 @@ pub(crate) use custom_key_store::{
 pub(crate) use grant::{Grant, GrantConstraints, GrantTerms};
 pub(crate) use key_spec::{KeySpec, KeyUsage};
 pub(crate) use material::{Material, MaterialId, Rotated, RotationKind};
+pub(crate) use planned_key::PlannedKey;
 
 /// Where a key's material was made and lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

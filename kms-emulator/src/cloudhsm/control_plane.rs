@@ -1,34 +1,47 @@
-//! What the control plane does to HSMs: makes, clones, initialises, switches on, backs up, removes.
+//! What the control plane does to HSMs: makes, clones, initialises, switches on, removes.
 //!
 //! The registry says what should exist, and is written first; `ensure` then brings the hardware there
 //! and can be repeated. A crash at any point is repaired by the next start, which ensures every HSM
 //! that the registry knows and removes the directories of those that it does not.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use strongroom_hsm::clock::Clock as HsmClock;
-use strongroom_hsm::provision::{Backup, Status};
+use strongroom_hsm::provision::{Backup as BackupBytes, Status};
 use strongroom_hsm::{Config, Factory, HsmError, Provider};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::backup_files::BackupFiles;
+use super::faults::NetworkChange;
 use super::hosting::{self, Host, HostingError, HsmHosting};
 use super::network::{Network, NetworkError};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::ids::{ClusterId, HsmId};
 use crate::records::{Cluster, ClusterCertificates, ClusterStage, Hsm};
-use crate::registry::State;
+use crate::registry::{Registry, State};
 
-/// Everything that the CloudHSM service needs beside the registry.
+/// What the CloudHSM service is given.
+pub(crate) struct Surroundings {
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) factory: Factory,
+    pub(crate) device: Config,
+    pub(crate) hosting: HsmHosting,
+    pub(crate) latency_seconds: u32,
+}
+
+/// The CloudHSM service behind its operations.
 pub(crate) struct ControlPlane {
+    pub(super) registry: Registry,
+    pub(super) clock: Arc<dyn Clock>,
     factory: Factory,
-    clock: Arc<dyn HsmClock>,
+    device_clock: Arc<dyn HsmClock>,
     host: Arc<dyn Host>,
     network: Network,
     devices: PathBuf,
-    backups: PathBuf,
+    pub(super) backup_files: BackupFiles,
     latency_seconds: u32,
     /// Held while HSMs are made or removed: one such change at a time.
     changing: Mutex<()>,
@@ -44,6 +57,8 @@ pub(crate) enum HardwareError {
     Hsm(#[from] HsmError),
     #[error("cannot use {}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
+    #[error("a change was not written down: {0}")]
+    Registry(String),
     #[error("{cluster} has no HSM that answers and no backup from which another could be made")]
     NothingToCloneFrom { cluster: ClusterId },
 }
@@ -62,13 +77,7 @@ pub(crate) enum Health {
 
 impl ControlPlane {
     /// Prepares the service in `dir`; no HSM is switched on yet.
-    pub(crate) async fn open(
-        dir: &Path,
-        factory: Factory,
-        config: &Config,
-        hosting: &HsmHosting,
-        latency_seconds: u32,
-    ) -> Result<Self, NetworkError> {
+    pub(crate) async fn open(dir: &Path, around: Surroundings) -> Result<Self, NetworkError> {
         let (devices, backups) = (dir.join("devices"), dir.join("backups"));
         for path in [&devices, &backups] {
             make_private_dir(path)
@@ -77,13 +86,15 @@ impl ControlPlane {
         let network = Network::open(dir).await?;
         tracing::debug!(network = network.name(), "HSMs get addresses of this network");
         Ok(Self {
-            factory,
-            clock: Arc::clone(&config.clock),
-            host: hosting::host(hosting, config),
+            registry: around.registry,
+            clock: around.clock,
+            factory: around.factory,
+            device_clock: Arc::clone(&around.device.clock),
+            host: hosting::host(&around.hosting, &around.device),
             network,
             devices,
-            backups,
-            latency_seconds,
+            backup_files: BackupFiles::of(backups),
+            latency_seconds: around.latency_seconds,
             changing: Mutex::default(),
         })
     }
@@ -105,9 +116,11 @@ impl ControlPlane {
 
     /// Brings every HSM of the registry up and removes what it does not know. An HSM that does not
     /// start is logged and shown as degraded; the server runs without it.
-    pub(crate) async fn start(&self, state: &State) {
+    pub(crate) async fn start(&self) {
+        let state = self.registry.state();
         let changing = self.change().await;
-        self.remove_strangers(state);
+        self.remove_strangers(&state);
+        self.backup_files.remove_strangers(&state);
         for cluster in state.all_clusters() {
             for hsm in cluster.hsms.values() {
                 if let Err(error) = self.ensure(cluster, hsm, &changing).await {
@@ -118,7 +131,8 @@ impl ControlPlane {
     }
 
     /// Switches every HSM off, so that whoever starts next finds none of them running.
-    pub(crate) async fn stop(&self, state: &State) {
+    pub(crate) async fn stop(&self) {
+        let state = self.registry.state();
         for hsm in state.all_clusters().flat_map(|cluster| cluster.hsms.keys()) {
             self.host.power_off(hsm).await;
         }
@@ -131,12 +145,14 @@ impl ControlPlane {
         hsm: &Hsm,
         _changing: &Changing<'_>,
     ) -> Result<(), HardwareError> {
-        let dir = self.device_dir(&hsm.id);
-        self.factory.manufacture(&dir, hsm.id.as_str(), &*self.clock).or_else(|error| {
-            // It is on, so that it has been made.
-            if matches!(error, HsmError::InUse { .. }) { Ok(()) } else { Err(error) }
-        })?;
-        self.host.power_on(&hsm.id, &dir, hsm.address).await?;
+        // One that answers has been made.
+        if self.provider(&hsm.id).status().await.is_err() {
+            let dir = self.device_dir(&hsm.id);
+            self.factory.manufacture(&dir, hsm.id.as_str(), &*self.device_clock).or_else(
+                |error| if matches!(error, HsmError::InUse { .. }) { Ok(()) } else { Err(error) },
+            )?;
+        }
+        self.power_on(cluster, hsm).await?;
         let status = self.provider(&hsm.id).status().await?;
         // A zeroised device stays what it is: its owner has to delete it.
         if status.info.is_some_and(|info| !info.initialized) {
@@ -200,17 +216,6 @@ impl ControlPlane {
         false
     }
 
-    /// Writes a backup of the cluster, from the first HSM that gives one.
-    pub(crate) async fn back_up(&self, cluster: &Cluster) -> Result<(), HardwareError> {
-        if cluster.claim.is_none() {
-            return Ok(());
-        }
-        match self.fresh_backup(cluster, None).await {
-            Some(backup) => self.store_backup(&cluster.id, &backup),
-            None => Ok(()),
-        }
-    }
-
     /// Switches an HSM off and destroys its device; what it held lives on in the backup.
     pub(crate) async fn remove(&self, hsm: &HsmId, _changing: &Changing<'_>) {
         self.host.power_off(hsm).await;
@@ -229,8 +234,34 @@ impl ControlPlane {
     }
 
     /// Switches an HSM on again, for whoever pressed its power button.
-    pub(crate) async fn power_on(&self, hsm: &Hsm) -> Result<(), HardwareError> {
-        Ok(self.host.power_on(&hsm.id, &self.device_dir(&hsm.id), hsm.address).await?)
+    pub(crate) async fn power_on(&self, cluster: &Cluster, hsm: &Hsm) -> Result<(), HardwareError> {
+        self.host.power_on(&hsm.id, &self.device_dir(&hsm.id), hsm.address).await?;
+        self.meet_faults(cluster, &hsm.id).await
+    }
+
+    /// Makes a change to the built-in network and lets every HSM meet it. One that is off meets it when it
+    /// is switched on.
+    ///
+    /// # Errors
+    /// What is wrong with the change, for the operator.
+    pub(crate) async fn change_network(&self, change: &NetworkChange) -> Result<(), String> {
+        let _changing = self.change().await;
+        let faults = self.network.faults().after(change)?;
+        self.network.set_faults(faults).map_err(|error| error.to_string())?;
+        let state = self.registry.state();
+        for cluster in state.all_clusters() {
+            for hsm in cluster.hsms.keys() {
+                if let Err(error) = self.meet_faults(cluster, hsm).await {
+                    tracing::debug!(%hsm, %error, "an HSM has not met the network's faults yet");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn meet_faults(&self, cluster: &Cluster, hsm: &HsmId) -> Result<(), HardwareError> {
+        let conditions = self.network.faults().conditions(cluster, hsm.as_str());
+        Ok(self.provider(hsm).set_conditions(conditions).await?)
     }
 
     /// Switches an HSM off, as a power failure would.
@@ -253,49 +284,23 @@ impl ControlPlane {
         self.devices.join(hsm.as_str())
     }
 
-    /// What a new HSM of the cluster is made from: a backup of one that lives, else the last one.
-    async fn backup_for(
+    /// The bytes of a backup, from the first HSM of the cluster that gives some.
+    pub(super) async fn draw_backup(
         &self,
         cluster: &Cluster,
-        new: &HsmId,
-    ) -> Result<Option<Backup>, HardwareError> {
-        if let Some(backup) = self.fresh_backup(cluster, Some(new)).await {
-            self.store_backup(&cluster.id, &backup)?;
-            return Ok(Some(backup));
-        }
-        let path = self.backup_path(&cluster.id);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(Backup::new(bytes).map_err(HsmError::from)?)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(HardwareError::File { path, source }),
-        }
-    }
-
-    async fn fresh_backup(&self, cluster: &Cluster, except: Option<&HsmId>) -> Option<Backup> {
+        except: Option<&HsmId>,
+    ) -> Option<BackupBytes> {
         for hsm in cluster.hsms.keys().filter(|hsm| Some(*hsm) != except) {
+            // One that hangs is found out by what takes no time.
+            if let Health::Degraded = self.health(hsm).await {
+                continue;
+            }
             match self.provider(hsm).backup().await {
                 Ok(backup) => return Some(backup),
                 Err(error) => tracing::debug!(%hsm, %error, "an HSM gave no backup"),
             }
         }
         None
-    }
-
-    fn store_backup(&self, cluster: &ClusterId, backup: &Backup) -> Result<(), HardwareError> {
-        let path = self.backup_path(cluster);
-        let store = || {
-            let new = path.with_extension("new");
-            let mut file = File::create(&new)?;
-            file.write_all(backup.as_slice())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(&self.backups)?.sync_all()
-        };
-        store().map_err(|source| HardwareError::File { path: path.clone(), source })
-    }
-
-    fn backup_path(&self, cluster: &ClusterId) -> PathBuf {
-        self.backups.join(cluster.as_str())
     }
 
     /// Removes the directories of HSMs that no cluster has: those of a crash while one was deleted.

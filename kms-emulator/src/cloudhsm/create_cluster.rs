@@ -3,66 +3,54 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::lookup::authorize;
+use super::lookup::{authorize, source_backup};
 use super::network::Zone;
-use super::shapes::{invalid_request, not_found};
+use super::shapes::{self, invalid_request, not_found};
 use super::show::{ClusterReply, ShownCluster};
+use super::tags;
 use crate::ids::{ClusterId, Region};
 use crate::kms::{Call, Operation};
 use crate::protocol::{Fault, FaultCode, ListLimits, Members, Request, StringLimits};
-use crate::records::{Cluster, ClusterStage};
+use crate::records::{Backup, Cluster, ClusterStage};
 
 /// Clusters of one account in one Region (quota of CloudHSM).
 const CLUSTERS_MAX: usize = 4;
-/// Tags of one cluster (quota of CloudHSM).
-const TAG_COUNT_MAX: usize = 50;
 /// The hardware that is simulated.
 const HSM_TYPES: [&str; 2] = ["hsm1.medium", "hsm2m.medium"];
 /// Days for which backups are kept: bounds and default of the user guide.
 const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 7..=379;
-const RETENTION_DAYS_DEFAULT: u32 = 90;
+pub(super) const RETENTION_DAYS_DEFAULT: u32 = 90;
 
 pub(super) struct CreateCluster;
 
 pub(super) struct Input {
     hsm_type: String,
     subnets: Vec<String>,
-    backup_retention: Option<(Option<String>, Option<String>)>,
+    backup_retention: Option<RetentionPolicy>,
     source_backup: Option<String>,
     network_type: Option<String>,
     mode: Option<String>,
-    tags: Vec<(String, String)>,
+    tags: BTreeMap<String, String>,
 }
+
+/// `Type` and `Value` of a `BackupRetentionPolicy`.
+pub(super) type RetentionPolicy = (Option<String>, Option<String>);
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        const HSM_TYPE: StringLimits = StringLimits::length(0, 32)
-            .pattern("((p|)hsm[0-9][a-z.]*\\.[a-zA-Z]+)", |text| text.contains("hsm"));
         const SUBNET_LIST: ListLimits = ListLimits { items_max: 10 };
         const SUBNET: StringLimits = StringLimits::length(0, 256)
             .pattern("subnet-[0-9a-fA-F]{8,17}", |text| text.starts_with("subnet-"));
-        const TAG_LIST: ListLimits = ListLimits { items_max: TAG_COUNT_MAX };
-        const TAG_KEY: StringLimits = StringLimits::length(1, 128);
-        const TAG_VALUE: StringLimits = StringLimits::length(0, 256);
         const SHORT: StringLimits = StringLimits::length(0, 256);
         let subnets = members.optional_strings("SubnetIds", &SUBNET_LIST, &SUBNET)?;
         Ok(Self {
-            hsm_type: members.string("HsmType", &HSM_TYPE)?,
+            hsm_type: members.string("HsmType", &shapes::HSM_TYPE)?,
             subnets: members.require("SubnetIds", subnets),
-            backup_retention: members.optional_structure("BackupRetentionPolicy", |policy| {
-                Ok((
-                    policy.optional_string("Type", &SHORT)?,
-                    policy.optional_string("Value", &SHORT)?,
-                ))
-            })?,
-            source_backup: members.optional_string("SourceBackupId", &SHORT)?,
+            backup_retention: read_retention(members)?,
+            source_backup: members.optional_string("SourceBackupId", &shapes::BACKUP_NAME)?,
             network_type: members.optional_string("NetworkType", &SHORT)?,
             mode: members.optional_string("Mode", &SHORT)?,
-            tags: members
-                .optional_structures("TagList", &TAG_LIST, |tag| {
-                    Ok((tag.string("Key", &TAG_KEY)?, tag.string("Value", &TAG_VALUE)?))
-                })?
-                .unwrap_or_default(),
+            tags: tags::optional_tags(members)?.unwrap_or_default(),
         })
     }
 }
@@ -75,18 +63,24 @@ impl Operation for CreateCluster {
     async fn run(call: &Call, input: Input) -> Result<ClusterReply, Fault> {
         authorize(call, "*")?;
         check_kind(&input)?;
+        let source = match &input.source_backup {
+            Some(name) => Some(source_backup(call, name)?),
+            None => None,
+        };
+        let source = source.as_deref();
         let cluster = Cluster {
             realm: call.realm.clone(),
             id: ClusterId::random(),
             created: call.now,
             hsm_type: input.hsm_type.as_str().into(),
-            subnets: Arc::new(subnets(&call.realm.region, &input.subnets)?),
+            subnets: Arc::new(subnets(call, &input.subnets)?),
             backup_retention_days: retention_days(input.backup_retention)?,
-            tags: Arc::new(tags(input.tags)?),
-            stage: ClusterStage::Uninitialized,
+            tags: Arc::new(input.tags),
+            stage: source.map_or(ClusterStage::Uninitialized, |backup| backup.stage),
             busy_until: call.kms.cloudhsm.done_at(call.now),
-            certificates: None,
-            claim: None,
+            certificates: source.map(|backup| Arc::clone(&backup.certificates)),
+            claim: source.map(|backup| Arc::clone(&backup.claim)),
+            source_backup: source.map(|backup: &Backup| backup.id.clone()),
             hsms: Arc::default(),
         };
         let shown = ShownCluster::of(&cluster, "CREATE_IN_PROGRESS", "", Vec::new());
@@ -115,9 +109,6 @@ fn check_kind(input: &Input) -> Result<(), Fault> {
             HSM_TYPES.join(", ")
         )));
     }
-    if input.source_backup.is_some() {
-        return Err(Fault::unsupported("Clusters from backups are not provided here."));
-    }
     if !matches!(input.network_type.as_deref(), None | Some("IPV4")) {
         return Err(Fault::unsupported("The only network type provided here is IPV4."));
     }
@@ -128,14 +119,25 @@ fn check_kind(input: &Input) -> Result<(), Fault> {
 }
 
 /// The subnets by zone: of one VPC, each in another zone.
-fn subnets(region: &Region, ids: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+fn subnets(call: &Call, ids: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+    let faults = call.kms.cloudhsm.network().faults();
+    match ids.iter().find(|id| !faults.has_subnet(id)) {
+        Some(id) => Err(subnet_not_found(id)),
+        None => subnets_by_zone(&call.realm.region, ids),
+    }
+}
+
+fn subnet_not_found(id: &str) -> Fault {
+    not_found(format!("The subnet {id} does not exist."))
+}
+
+fn subnets_by_zone(region: &Region, ids: &[String]) -> Result<BTreeMap<String, String>, Fault> {
     if ids.is_empty() {
         return Err(invalid_request("At least one subnet is required."));
     }
     let mut by_zone = BTreeMap::new();
     for id in ids {
-        let zone = Zone::of_subnet(region, id)
-            .ok_or_else(|| not_found(format!("The subnet {id} does not exist.")))?;
+        let zone = Zone::of_subnet(region, id).ok_or_else(|| subnet_not_found(id))?;
         if by_zone.insert(zone.name.clone(), id.clone()).is_some() {
             return Err(invalid_request(format!(
                 "Only one subnet per Availability Zone: {} is given twice.",
@@ -146,7 +148,16 @@ fn subnets(region: &Region, ids: &[String]) -> Result<BTreeMap<String, String>, 
     Ok(by_zone)
 }
 
-fn retention_days(policy: Option<(Option<String>, Option<String>)>) -> Result<u32, Fault> {
+/// Reads a `BackupRetentionPolicy` that may be absent.
+pub(super) fn read_retention(members: &mut Members) -> Result<Option<RetentionPolicy>, Fault> {
+    const SHORT: StringLimits = StringLimits::length(0, 256);
+    members.optional_structure("BackupRetentionPolicy", |policy| {
+        Ok((policy.optional_string("Type", &SHORT)?, policy.optional_string("Value", &SHORT)?))
+    })
+}
+
+/// The days for which backups are kept.
+pub(super) fn retention_days(policy: Option<RetentionPolicy>) -> Result<u32, Fault> {
     let refused = || {
         invalid_request(format!(
             "The backup retention is a number of DAYS from {} to {}.",
@@ -161,16 +172,6 @@ fn retention_days(policy: Option<(Option<String>, Option<String>)>) -> Result<u3
         }
         Some(_) => Err(refused()),
     }
-}
-
-fn tags(list: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Fault> {
-    let count = list.len();
-    let tags: BTreeMap<_, _> = list.into_iter().collect();
-    if tags.len() != count {
-        let message = "A tag key is given twice.";
-        return Err(Fault::new(FaultCode::CloudHsmTagException, message));
-    }
-    Ok(tags)
 }
 
 #[cfg(test)]
@@ -191,13 +192,13 @@ mod tests {
     fn a_cluster_has_one_subnet_in_a_zone() {
         let region = "eu-west-1".parse().unwrap();
         let both = ["subnet-0000000a".to_owned(), "subnet-0000000b".to_owned()];
-        let by_zone = subnets(&region, &both).unwrap();
+        let by_zone = subnets_by_zone(&region, &both).unwrap();
         assert_eq!(by_zone.keys().collect::<Vec<_>>(), ["eu-west-1a", "eu-west-1b"]);
         assert!(
-            subnets(&region, &["subnet-0000000a".to_owned(), "subnet-0000000a".to_owned()])
+            subnets_by_zone(&region, &["subnet-0000000a".to_owned(), "subnet-0000000a".to_owned()])
                 .is_err()
         );
-        assert!(subnets(&region, &["subnet-0000000d".to_owned()]).is_err());
-        assert!(subnets(&region, &[]).is_err());
+        assert!(subnets_by_zone(&region, &["subnet-0000000d".to_owned()]).is_err());
+        assert!(subnets_by_zone(&region, &[]).is_err());
     }
 }

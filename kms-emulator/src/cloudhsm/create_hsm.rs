@@ -49,7 +49,7 @@ impl Operation for CreateHsm {
 
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
         let cluster = find(call, &input.cluster_id)?;
-        let zone = zone_of(&cluster, &input.zone)?;
+        let zone = zone_of(call, &cluster, &input.zone)?;
         let plane = &call.kms.cloudhsm;
         let changing = plane.change().await;
         // Whether the cluster is active decides nothing here, and everything for the next caller.
@@ -77,9 +77,11 @@ impl Operation for CreateHsm {
     }
 }
 
-fn zone_of(cluster: &Cluster, name: &str) -> Result<Zone, Fault> {
+fn zone_of(call: &Call, cluster: &Cluster, name: &str) -> Result<Zone, Fault> {
+    let faults = call.kms.cloudhsm.network().faults();
     Zone::of_name(&cluster.realm.region, name)
         .filter(|zone| cluster.subnets.contains_key(&zone.name))
+        .filter(|zone| faults.has_subnet(zone.subnet))
         .ok_or_else(|| invalid_request(format!("Cluster {} has no subnet in {name}.", cluster.id)))
 }
 

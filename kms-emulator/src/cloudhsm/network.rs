@@ -10,8 +10,12 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
+use super::faults::NetworkFaults;
 use crate::ids::Region;
 use crate::records::ConnectionState;
 use crate::registry::State;
@@ -24,14 +28,18 @@ pub const SUBNETS: [(char, &str); 3] =
 
 /// The file that remembers which network the server has.
 const FILE_NAME: &str = "network";
+/// The file that remembers what the operator did to the network.
+const FAULTS_FILE_NAME: &str = "network-faults.json";
 /// Networks tried at the first start before giving up.
 const ATTEMPTS_MAX: usize = 32;
 /// How often the own network is claimed before it counts as another server's.
 const CLAIM_TRIES_MAX: usize = 20;
 /// Pause between two of these tries, in milliseconds.
 const CLAIM_PAUSE_MILLIS: u64 = 50;
-/// Addresses of one subnet: a `/26`.
-const SUBNET_ADDRESSES: u8 = 64;
+/// All addresses of a subnet, a `/26`.
+const SUBNET_SIZE: u8 = 64;
+/// Addresses of a subnet that interfaces can have.
+pub(super) const SUBNET_ADDRESSES: u8 = SUBNET_SIZE - RESERVED_FIRST - 1;
 /// The first addresses of a subnet, which AWS keeps for itself; and so does it with the last.
 const RESERVED_FIRST: u8 = 4;
 /// Whoever holds this UDP port of the network's first address owns the network.
@@ -40,6 +48,8 @@ const CLAIM_PORT: u16 = 2_223;
 /// The network of one server; it is the server's for as long as this value lives.
 pub(crate) struct Network {
     prefix: [u8; 3],
+    dir: PathBuf,
+    faults: ArcSwap<NetworkFaults>,
     _claim: UdpSocket,
 }
 
@@ -82,52 +92,68 @@ impl Network {
     pub(crate) async fn open(dir: &Path) -> Result<Self, NetworkError> {
         let path = dir.join(FILE_NAME);
         let failed = |source| NetworkError::File { path: path.clone(), source };
-        match fs::read_to_string(&path) {
+        let (prefix, claim) = match fs::read_to_string(&path) {
             Ok(text) => {
                 let prefix =
                     parse(text.trim_end()).ok_or_else(|| failed(ErrorKind::InvalidData.into()))?;
-                Self::claim_again(prefix).await
+                (prefix, Self::claim_again(prefix).await?)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let network = Self::choose()?;
-                write_durably(dir, &path, &network_name(network.prefix)).map_err(failed)?;
-                Ok(network)
+                let (prefix, claim) = Self::choose()?;
+                write_durably(dir, &path, &network_name(prefix)).map_err(failed)?;
+                (prefix, claim)
             }
-            Err(error) => Err(failed(error)),
-        }
+            Err(error) => return Err(failed(error)),
+        };
+        let faults = ArcSwap::from_pointee(read_faults(&dir.join(FAULTS_FILE_NAME))?);
+        Ok(Self { prefix, dir: dir.to_owned(), faults, _claim: claim })
     }
 
-    fn choose() -> Result<Self, NetworkError> {
+    fn choose() -> Result<([u8; 3], UdpSocket), NetworkError> {
         for _ in 0..ATTEMPTS_MAX {
             let [random, other, ..] = uuid::Uuid::new_v4().into_bytes();
             // Away from both ends of 127/8, which resolvers and other programs use.
-            if let Ok(network) = Self::claim([127, 16 + random % 224, other]) {
-                return Ok(network);
+            let prefix = [127, 16 + random % 224, other];
+            if let Ok(claim) = Self::claim(prefix) {
+                return Ok((prefix, claim));
             }
         }
         Err(NetworkError::NoneFree)
     }
 
     /// An earlier server of the same directory may still be going down.
-    async fn claim_again(prefix: [u8; 3]) -> Result<Self, NetworkError> {
+    async fn claim_again(prefix: [u8; 3]) -> Result<UdpSocket, NetworkError> {
         for _ in 0..CLAIM_TRIES_MAX {
-            if let Ok(network) = Self::claim(prefix) {
-                return Ok(network);
+            if let Ok(claim) = Self::claim(prefix) {
+                return Ok(claim);
             }
             tokio::time::sleep(Duration::from_millis(CLAIM_PAUSE_MILLIS)).await;
         }
         Err(NetworkError::InUse { network: network_name(prefix) })
     }
 
-    fn claim(prefix: [u8; 3]) -> std::io::Result<Self> {
-        let [a, b, c] = prefix;
-        let claim = UdpSocket::bind((Ipv4Addr::new(a, b, c, 1), CLAIM_PORT))?;
-        Ok(Self { prefix, _claim: claim })
+    fn claim([a, b, c]: [u8; 3]) -> std::io::Result<UdpSocket> {
+        UdpSocket::bind((Ipv4Addr::new(a, b, c, 1), CLAIM_PORT))
     }
 
     /// The network, for example `127.33.44.0/24`.
     pub(crate) fn name(&self) -> String {
         network_name(self.prefix)
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn faults(&self) -> Arc<NetworkFaults> {
+        self.faults.load_full()
+    }
+
+    /// Makes other faults of it, durably.
+    pub(crate) fn set_faults(&self, faults: NetworkFaults) -> Result<(), NetworkError> {
+        let path = self.dir.join(FAULTS_FILE_NAME);
+        let failed = |source| NetworkError::File { path: path.clone(), source };
+        let text = serde_json::to_string(&faults).map_err(|error| failed(error.into()))?;
+        write_durably(&self.dir, &path, &text).map_err(failed)?;
+        self.faults.store(Arc::new(faults));
+        Ok(())
     }
 
     /// The address for a new HSM in a zone: `wanted` if one is asked for, else the lowest free one.
@@ -161,13 +187,14 @@ impl Network {
             .filter_map(|store| state.cluster(&store.realm, &store.cluster))
             .filter(|cluster| cluster.subnets.values().any(|subnet| subnet == zone.subnet))
             .count();
-        hsms.saturating_add(connections) < self.addresses(zone).count()
+        let others = self.faults.load().occupied(zone.subnet);
+        hsms.saturating_add(connections).saturating_add(others) < self.addresses(zone).count()
     }
 
     fn addresses(&self, zone: &Zone) -> impl Iterator<Item = Ipv4Addr> + use<> {
         let [a, b, c] = self.prefix;
-        let start = zone.index.saturating_mul(SUBNET_ADDRESSES);
-        let last = start.saturating_add(SUBNET_ADDRESSES - 1);
+        let start = zone.index.saturating_mul(SUBNET_SIZE);
+        let last = start.saturating_add(SUBNET_SIZE - 1);
         (start.saturating_add(RESERVED_FIRST)..last).map(move |d| Ipv4Addr::new(a, b, c, d))
     }
 }
@@ -222,6 +249,15 @@ fn parse(text: &str) -> Option<[u8; 3]> {
     }
 }
 
+fn read_faults(path: &Path) -> Result<NetworkFaults, NetworkError> {
+    let failed = |source| NetworkError::File { path: path.to_owned(), source };
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| failed(error.into())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(NetworkFaults::default()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
 fn write_durably(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
@@ -266,6 +302,22 @@ mod tests {
         let network = Network::open(dir.path()).await.unwrap();
         let addresses: Vec<_> = network.addresses(&zone()).map(|a| a.octets()[3]).collect();
         assert_eq!((addresses.len(), addresses[0], addresses[58]), (59, 68, 126));
+        assert_eq!(addresses.len(), usize::from(SUBNET_ADDRESSES));
+    }
+
+    #[tokio::test]
+    async fn faults_survive_a_restart_and_take_addresses() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = Network::open(dir.path()).await.unwrap();
+        let subnet = zone().subnet.to_owned();
+        let occupied_addresses = BTreeMap::from([(subnet, SUBNET_ADDRESSES)]);
+        let faults = NetworkFaults { occupied_addresses, ..NetworkFaults::default() };
+        network.set_faults(faults.clone()).unwrap();
+        drop(network);
+        let network = Network::open(dir.path()).await.unwrap();
+        assert_eq!(*network.faults(), faults);
+        let none = network.free_address(&State::default(), &zone(), None);
+        assert_eq!(none, Err(AddressError::Exhausted));
     }
 
     #[tokio::test]

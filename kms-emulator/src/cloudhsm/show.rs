@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::control_plane::{ControlPlane, Health};
 use super::network::VPC;
+use super::tags::{self, Tag};
 use crate::clock::Timestamp;
-use crate::ids::{ClusterId, HsmId, InterfaceId};
+use crate::ids::{BackupId, ClusterId, HsmId, InterfaceId};
 use crate::records::{Cluster, ClusterStage, Hsm};
 
 /// The state of a cluster that was told to be initialised.
@@ -26,6 +27,8 @@ pub(super) struct ShownCluster {
     hsms: Vec<ShownHsm>,
     hsm_type: String,
     security_group: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_backup_id: Option<BackupId>,
     pub(super) state: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     state_message: &'static str,
@@ -42,14 +45,6 @@ pub(super) struct ShownCluster {
 #[serde(rename_all = "PascalCase")]
 struct BackupRetentionPolicy {
     r#type: &'static str,
-    value: String,
-}
-
-/// `Tag`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tag {
-    key: String,
     value: String,
 }
 
@@ -120,13 +115,14 @@ impl ShownCluster {
             hsms,
             hsm_type: cluster.hsm_type.to_string(),
             security_group: cluster.security_group(),
+            source_backup_id: cluster.source_backup.clone(),
             state,
             state_message,
             subnet_mapping: BTreeMap::clone(&cluster.subnets),
             vpc_id: VPC,
             network_type: "IPV4",
             certificates: Certificates::of(cluster),
-            tag_list: tags_of(cluster),
+            tag_list: tags::shown(&cluster.tags),
             mode: "FIPS",
         }
     }
@@ -188,16 +184,12 @@ impl ShownHsm {
 pub(super) fn state_of(cluster: &Cluster, now: Timestamp) -> (&'static str, &'static str) {
     let is_busy = now < cluster.busy_until;
     match cluster.stage {
-        ClusterStage::Uninitialized if is_busy => {
+        // A cluster that is made from a backup begins where the backup was taken.
+        ClusterStage::Uninitialized | ClusterStage::Active if is_busy => {
             ("CREATE_IN_PROGRESS", "Cluster is being created.")
         }
         ClusterStage::Uninitialized => ("UNINITIALIZED", ""),
         ClusterStage::Initialized if is_busy => ("INITIALIZE_IN_PROGRESS", INITIALIZING),
         stage @ (ClusterStage::Initialized | ClusterStage::Active) => (stage.as_str(), ""),
     }
-}
-
-fn tags_of(cluster: &Cluster) -> Vec<Tag> {
-    let tag = |(key, value): (&String, &String)| Tag { key: key.clone(), value: value.clone() };
-    cluster.tags.iter().map(tag).collect()
 }

@@ -11,6 +11,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use strongroom_hsm::server::{CLIENT_PORT, Listen, MANAGEMENT_PORT, serve};
 use strongroom_hsm::{Config, Device, Factory};
 use strongroom_kms::admin::{self, AdminRequest};
+use strongroom_kms::{HsmFaults, NetworkChange};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -33,14 +34,16 @@ enum HsmCommand {
     Stop(OneOfServer),
     /// Break the seal of an HSM of a running server: it zeroises itself, and its keys are gone
     Tamper(OneOfServer),
+    /// Say what is wrong around an HSM of a running server: nothing, if no option is given
+    Fault(Fault),
 }
 
 /// Options of what concerns all HSMs of a server.
 #[derive(Debug, clap::Args)]
-struct OfServer {
+pub(super) struct OfServer {
     /// Directory of the server's state
     #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
 }
 
 /// Options of what concerns one HSM of a server.
@@ -51,6 +54,38 @@ struct OneOfServer {
 
     /// Id of the HSM, as `hsm list` shows it
     hsm_id: String,
+}
+
+/// Options of `hsm fault`.
+#[derive(Debug, clap::Args)]
+struct Fault {
+    #[command(flatten)]
+    one: OneOfServer,
+
+    /// Let nothing arrive there, and nothing come from there
+    #[arg(long)]
+    partition: bool,
+
+    /// Time that each of its answers takes longer, in milliseconds
+    #[arg(long, default_value_t = 0, value_name = "MILLISECONDS")]
+    delay: u32,
+
+    /// Sessions that other programs hold, of 1,024
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    occupied_sessions: u32,
+}
+
+impl Fault {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let faults = HsmFaults {
+            partitioned: self.partition,
+            delay_millis: self.delay,
+            occupied_sessions: self.occupied_sessions,
+        };
+        let OneOfServer { server, hsm_id } = self.one;
+        let change = NetworkChange::SetHsm { hsm_id, faults };
+        super::network::ask(&server, Some(change))
+    }
 }
 
 impl OfServer {
@@ -111,6 +146,7 @@ impl Hsm {
             HsmCommand::List(server) => return server.ask(&AdminRequest::List),
             HsmCommand::Start(one) => return one.server.ask(&AdminRequest::Start(one.hsm_id)),
             HsmCommand::Stop(one) => return one.server.ask(&AdminRequest::Stop(one.hsm_id)),
+            HsmCommand::Fault(fault) => return fault.run(),
             HsmCommand::Tamper(one) => return one.server.ask(&AdminRequest::Tamper(one.hsm_id)),
         };
         // Neither a core file nor another process of the same user shall hold the keys.

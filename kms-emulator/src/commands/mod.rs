@@ -2,6 +2,7 @@
 
 mod hsm;
 mod mgmt;
+mod network;
 mod serve;
 
 use std::io::Write;
@@ -23,6 +24,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run a simulated HSM; switch those of a running server on and off
     Hsm(hsm::Hsm),
+    /// Break and mend the built-in network of a running server
+    Network(network::Network),
     /// Manage the users of a cluster's HSMs, as cloudhsm_mgmt_util does
     Mgmt(mgmt::Mgmt),
     /// Tell the management tool which HSMs there are
@@ -34,6 +37,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve.run(),
         Command::Hsm(hsm) => hsm.run(),
+        Command::Network(network) => network.run(),
         Command::Mgmt(mgmt) => mgmt.run(),
         Command::Configure(configure) => configure.run(),
     };

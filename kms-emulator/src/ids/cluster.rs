@@ -1,4 +1,4 @@
-//! Names of CloudHSM clusters, HSMs and custom key stores.
+//! Names of CloudHSM clusters, their backups, HSMs and custom key stores.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,6 +67,12 @@ text_id! {
 }
 
 text_id! {
+    /// The id of a cluster's backup, for example `backup-2a3b4c5d6e7` (API model:
+    /// `backup-[2-7a-zA-Z]{11,16}`). It has no character that means something in a path.
+    BackupId, "backup-", "backup id", is_base32, (11..=16), base32_letters()
+}
+
+text_id! {
     /// An HSM's id, for example `hsm-2a3b4c5d6e7` (API model: `hsm-[2-7a-zA-Z]{11,16}`). It has no
     /// character that means something in a path.
     HsmId, "hsm-", "HSM id", is_base32, (11..=16), base32_letters()
@@ -119,6 +125,8 @@ mod tests {
             let cluster = ClusterId::random();
             assert_eq!(cluster.as_str().parse(), Ok(cluster.clone()));
             assert_eq!(cluster.as_str().len(), "cluster-".len() + NEW_ID_LETTERS);
+            let backup = BackupId::random();
+            assert_eq!(backup.as_str().parse(), Ok(backup));
             let hsm = HsmId::random();
             assert_eq!(hsm.as_str().parse(), Ok(hsm));
             let store = CustomKeyStoreId::random();

@@ -259,7 +259,7 @@ impl KeyStore for FleetKeyStore {
         Ok(())
     }
 
-    fn is_available(&self) -> bool {
+    fn is_available(&self, _material: &Material) -> bool {
         true
     }
 }

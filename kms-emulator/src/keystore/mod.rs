@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::ids::{CustomKeyStoreId, KeyArn};
 use crate::protocol::{Fault, FaultCode};
-use crate::records::{Key, Material};
+use crate::records::{Key, Material, PlannedKey};
 
 pub(crate) use cloudhsm::{Connect, KMSUSER, Pool};
 pub(crate) use fleet::{FleetKeyStore, ImportError, SignedMessage, WrappedMaterial};
@@ -69,8 +69,8 @@ pub(crate) trait KeyStore: Send + Sync {
     /// Destroys the material of a deleted key. Material that is not there any more counts as destroyed.
     async fn delete(&self, material: &Material) -> Result<(), KeyStoreError>;
 
-    /// Whether keys of this store can be used now; if not their state is `Unavailable`.
-    fn is_available(&self) -> bool;
+    /// Whether a key of this store can be used now; if not its state is `Unavailable`.
+    fn is_available(&self, material: &Material) -> bool;
 }
 
 /// A data key in clear, and sealed.
@@ -117,6 +117,7 @@ impl KeyStoreError {
                 Fault::invalid_state("KMS cannot communicate with your CloudHSM cluster")
                     .because(self)
             }
+            Self::SessionsExhausted => sessions_exhausted(),
             other => Fault::internal(other),
         }
     }
@@ -138,14 +139,18 @@ impl KeyStoreError {
                 "The key material of {} does not exist in your CloudHSM cluster",
                 key.arn()
             )),
-            Self::SessionsExhausted => Fault::new(
-                FaultCode::KMSInternalException,
-                "The CloudHSM cluster has no available PKCS #11 sessions; back off and retry.",
-            ),
+            Self::SessionsExhausted => sessions_exhausted(),
             Self::TooFewHsms => too_few_hsms(),
             Self::Hsm(_) => Fault::internal(self),
         }
     }
+}
+
+fn sessions_exhausted() -> Fault {
+    Fault::new(
+        FaultCode::KMSInternalException,
+        "The CloudHSM cluster has no available PKCS #11 sessions; back off and retry.",
+    )
 }
 
 /// The key stores of a server.
@@ -186,7 +191,19 @@ impl KeyStores {
 
     /// Whether the key's material can be used now.
     pub(crate) fn is_available(&self, key: &Key) -> bool {
-        self.of(key).is_some_and(|store| store.is_available())
+        self.of(key).is_some_and(|store| store.is_available(&key.material))
+    }
+
+    /// Destroys what an HSM may have made for a key that does not exist.
+    ///
+    /// # Errors
+    /// Those of the store: something may remain. A store that is not connected is `Unreachable`.
+    pub(crate) async fn clear(&self, planned: &PlannedKey) -> Result<(), KeyStoreError> {
+        let store = planned.custom_key_store.as_str();
+        let Some(pool) = self.connected.load().get(store).map(Arc::clone) else {
+            return Err(KeyStoreError::Unreachable(format!("{store} is not connected")));
+        };
+        pool.clear(&planned.realm.key_arn(planned.id)).await
     }
 
     /// Puts a connection to use.

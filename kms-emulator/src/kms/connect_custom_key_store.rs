@@ -36,7 +36,8 @@ impl Operation for ConnectCustomKeyStore {
         if store.connection == ConnectionState::Disconnected
             && call.state.cluster(&call.realm, &store.cluster).is_some()
         {
-            stores::active_cluster(call, store.cluster.as_str()).await?;
+            let cluster = stores::active_cluster(call, store.cluster.as_str()).await?;
+            stores::check_security_group(&call.kms, &cluster)?;
         }
         let is_new = stores::change(call, &input.id, |_, store| match store.connection {
             ConnectionState::Disconnected => {

@@ -36,6 +36,10 @@ async fn make(
     let cluster = state.cluster(realm, &store.cluster).ok_or(ConnectionError::ClusterNotFound)?;
     let network = kms.cloudhsm.network();
     let zones = Zone::of_cluster(&realm.region, &cluster.subnets);
+    let faults = network.faults();
+    if !zones.iter().all(|zone| faults.has_subnet(zone.subnet)) {
+        return Err(ConnectionError::SubnetNotFound);
+    }
     if !zones.iter().all(|zone| network.has_free_address(&state, zone)) {
         return Err(ConnectionError::InsufficientFreeAddresses);
     }

@@ -73,6 +73,7 @@ impl Operation for CreateCustomKeyStore {
         }
         stores::check_name(&call.state, &call.realm, &wanted.name, None)?;
         let cluster = stores::active_cluster(call, wanted.cluster.as_str()).await?;
+        stores::check_security_group(&call.kms, &cluster)?;
         stores::check_two_hsms(&call.kms, &cluster).await?;
         check_trust_anchor(call, &wanted, &cluster)?;
         let store = CustomKeyStore {

@@ -13,7 +13,7 @@ use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, Members, Request, StringLimits};
-use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Material, Origin};
+use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Material, Origin, PlannedKey};
 
 pub(super) struct CreateKey;
 
@@ -82,10 +82,16 @@ impl Operation for CreateKey {
         )?;
         tags::check(&input.tags)?;
         let draft = Draft { spec, usage, kind, origin };
-        let key = make(call, &input, &draft).await?;
+        let id = if input.multi_region { KeyId::random_multi_region() } else { KeyId::random() };
+        // Held until the key exists, or nobody makes it any more.
+        let _request = plan(call, &input, id).await?;
+        let key = make(call, &input, &draft, id).await?;
         let state = KeyState::of(&key, call.kms.key_stores.is_available(&key), call.now);
         let key_metadata = KeyMetadata::of(call, &key, state);
         call.update(move |draft| {
+            if key.custom_key_store.is_some() {
+                draft.delete_planned_key(&key.realm, key.id);
+            }
             draft.put_key(key.clone());
             Ok(())
         })
@@ -168,13 +174,34 @@ fn check_origin(input: &Input, spec: KeySpec) -> Result<Origin, Fault> {
     }
 }
 
+/// Writes down that an HSM is going to make material, before it does: `leftovers` finds it if the key never
+/// comes into being. Only for custom key stores; the default key store's HSM keeps no key.
+async fn plan(call: &Call, input: &Input, id: KeyId) -> Result<Arc<()>, Fault> {
+    let request = Arc::new(());
+    let Some(store) = &input.custom_key_store_id else { return Ok(request) };
+    custom_key_store::connected(call, store)?;
+    custom_key_store::check_network_of(call, store)?;
+    let store = custom_key_store::find(&call.kms.registry.state(), &call.realm, store)?;
+    let planned = PlannedKey {
+        realm: call.realm.clone(),
+        id,
+        custom_key_store: store.id.clone(),
+        request: Arc::downgrade(&request),
+    };
+    call.update(move |draft| {
+        draft.put_planned_key(planned.clone());
+        Ok(())
+    })
+    .await?;
+    Ok(request)
+}
+
 /// Makes the material and, around it, the key.
-async fn make(call: &Call, input: &Input, draft: &Draft) -> Result<Key, Fault> {
+async fn make(call: &Call, input: &Input, draft: &Draft, id: KeyId) -> Result<Key, Fault> {
     let policy = match &input.policy {
         Some(text) => key_policy::parse(text)?,
         None => key_policy::parse(&default_key_policy(call.realm.account))?,
     };
-    let id = if input.multi_region { KeyId::random_multi_region() } else { KeyId::random() };
     let arn = call.realm.key_arn(id);
     // Before any material exists, so that a refusal leaves none behind.
     if !input.bypass_policy_lockout {

@@ -80,6 +80,33 @@ pub(super) async fn active_cluster(call: &Call, id: &str) -> Result<Arc<Cluster>
     Ok(cluster)
 }
 
+/// Demands that the cluster's security group opens the ports through which the KMS reaches its HSMs.
+pub(super) fn check_security_group(kms: &Kms, cluster: &Cluster) -> Result<(), Fault> {
+    if kms.cloudhsm.network().faults().opens_all_ports(cluster) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultCode::CloudHsmClusterInvalidConfigurationException,
+        format!(
+            "The security group {} of the CloudHSM cluster must allow inbound and outbound TCP traffic \
+             on the ports {} to {}.",
+            cluster.security_group(),
+            cloudhsm::PORTS.start(),
+            cloudhsm::PORTS.end()
+        ),
+    ))
+}
+
+/// The same for the cluster of a store; one that is gone shows elsewhere.
+pub(super) fn check_network_of(call: &Call, store: &str) -> Result<(), Fault> {
+    let state = call.kms.registry.state();
+    let store = find(&state, &call.realm, store)?;
+    match state.cluster(&call.realm, &store.cluster) {
+        Some(cluster) => check_security_group(&call.kms, cluster),
+        None => Ok(()),
+    }
+}
+
 /// Demands two HSMs that are active, in two availability zones.
 pub(super) async fn check_two_hsms(kms: &Kms, cluster: &Cluster) -> Result<(), Fault> {
     let mut zones = BTreeSet::new();

@@ -89,6 +89,7 @@ async fn related_cluster(
     id: &str,
 ) -> Result<Arc<Cluster>, Fault> {
     let cluster = stores::active_cluster(call, id).await?;
+    stores::check_security_group(&call.kms, &cluster)?;
     stores::check_two_hsms(&call.kms, &cluster).await?;
     if stores::certificate(&cluster) != Some(&*store.cluster_certificate) {
         return Err(Fault::new(

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::ids::{ClusterId, HsmId, InterfaceId, RealmId};
+use crate::ids::{BackupId, ClusterId, HsmId, InterfaceId, RealmId};
 
 /// How far the life of a cluster has come. States that only say that something takes a while follow
 /// from `Cluster::busy_until`.
@@ -71,6 +71,8 @@ pub(crate) struct Cluster {
     pub(crate) certificates: Option<Arc<ClusterCertificates>>,
     /// There once the cluster was initialised.
     pub(crate) claim: Option<Arc<ClusterClaim>>,
+    /// The backup that the cluster was made from, if it was.
+    pub(crate) source_backup: Option<BackupId>,
     /// By id.
     pub(crate) hsms: Arc<BTreeMap<HsmId, Hsm>>,
 }

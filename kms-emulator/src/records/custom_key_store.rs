@@ -41,19 +41,21 @@ pub(crate) enum ConnectionError {
     InternalError,
     InvalidCredentials,
     NetworkErrors,
+    SubnetNotFound,
     UserLockedOut,
     UserLoggedIn,
     UserNotFound,
 }
 
 impl ConnectionError {
-    const NAMES: [(Self, &'static str); 9] = [
+    const NAMES: [(Self, &'static str); 10] = [
         (Self::ClusterNotFound, "CLUSTER_NOT_FOUND"),
         (Self::InsufficientHsms, "INSUFFICIENT_CLOUDHSM_HSMS"),
         (Self::InsufficientFreeAddresses, "INSUFFICIENT_FREE_ADDRESSES_IN_SUBNET"),
         (Self::InternalError, "INTERNAL_ERROR"),
         (Self::InvalidCredentials, "INVALID_CREDENTIALS"),
         (Self::NetworkErrors, "NETWORK_ERRORS"),
+        (Self::SubnetNotFound, "SUBNET_NOT_FOUND"),
         (Self::UserLockedOut, "USER_LOCKED_OUT"),
         (Self::UserLoggedIn, "USER_LOGGED_IN"),
         (Self::UserNotFound, "USER_NOT_FOUND"),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
-use crate::records::{Alias, Cluster, CustomKeyStore, Grant, Key, RootCredential};
+use crate::ids::{AliasName, BackupId, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
+use crate::records::{
+    Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential,
+};
 use crate::storage::Change;
 
 /// The newest state with the changes of an update applied; what is read here includes them.
@@ -79,6 +81,32 @@ impl Draft {
     pub(crate) fn delete_cluster(&mut self, realm: &RealmId, cluster: &ClusterId) {
         self.state.delete_cluster(realm, cluster);
         self.changes.push(Change::DeleteCluster(realm.clone(), cluster.clone()));
+    }
+
+    /// Adds a backup or replaces the one with its id.
+    pub(crate) fn put_backup(&mut self, backup: Backup) {
+        let backup = Arc::new(backup);
+        self.state.put_backup(Arc::clone(&backup));
+        self.changes.push(Change::PutBackup(backup));
+    }
+
+    /// Removes a backup.
+    pub(crate) fn delete_backup(&mut self, realm: &RealmId, backup: &BackupId) {
+        self.state.delete_backup(realm, backup);
+        self.changes.push(Change::DeleteBackup(realm.clone(), backup.clone()));
+    }
+
+    /// Writes down that a key is being made.
+    pub(crate) fn put_planned_key(&mut self, planned: PlannedKey) {
+        let planned = Arc::new(planned);
+        self.state.put_planned_key(Arc::clone(&planned));
+        self.changes.push(Change::PutPlannedKey(planned));
+    }
+
+    /// Strikes a key that is being made: it exists now, or nothing of it does.
+    pub(crate) fn delete_planned_key(&mut self, realm: &RealmId, key: KeyId) {
+        self.state.delete_planned_key(realm, key);
+        self.changes.push(Change::DeletePlannedKey(realm.clone(), key));
     }
 
     /// Adds a custom key store or replaces the one with its id.

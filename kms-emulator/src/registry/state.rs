@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
-use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
-use crate::records::{Alias, Cluster, CustomKeyStore, Grant, Key, RootCredential};
+use crate::ids::{AliasName, BackupId, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
+use crate::records::{
+    Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential,
+};
 
 /// Everything that the server knows, at one moment.
 #[derive(Clone, Default)]
@@ -21,7 +23,9 @@ pub(crate) struct Realm {
     aliases: RedBlackTreeMapSync<AliasName, Arc<Alias>>,
     grants: RedBlackTreeMapSync<(KeyId, GrantId), Arc<Grant>>,
     clusters: RedBlackTreeMapSync<ClusterId, Arc<Cluster>>,
+    backups: RedBlackTreeMapSync<BackupId, Arc<Backup>>,
     custom_key_stores: RedBlackTreeMapSync<CustomKeyStoreId, Arc<CustomKeyStore>>,
+    planned_keys: RedBlackTreeMapSync<KeyId, Arc<PlannedKey>>,
 }
 
 impl State {
@@ -55,6 +59,11 @@ impl State {
         self.realm(realm)?.clusters.get(id)
     }
 
+    /// A backup of a cluster.
+    pub(crate) fn backup(&self, realm: &RealmId, id: &BackupId) -> Option<&Arc<Backup>> {
+        self.realm(realm)?.backups.get(id)
+    }
+
     /// A custom key store.
     pub(crate) fn custom_key_store(
         &self,
@@ -67,6 +76,16 @@ impl State {
     /// Every cluster of every account and Region.
     pub(crate) fn all_clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         self.realms.values().flat_map(|realm| realm.clusters.values())
+    }
+
+    /// Every backup of every account and Region.
+    pub(crate) fn all_backups(&self) -> impl Iterator<Item = &Arc<Backup>> {
+        self.realms.values().flat_map(|realm| realm.backups.values())
+    }
+
+    /// Every key of every account and Region that is being made.
+    pub(crate) fn all_planned_keys(&self) -> impl Iterator<Item = &Arc<PlannedKey>> {
+        self.realms.values().flat_map(|realm| realm.planned_keys.values())
     }
 
     /// Every custom key store of every account and Region.
@@ -139,6 +158,28 @@ impl State {
         });
     }
 
+    pub(crate) fn put_backup(&mut self, backup: Arc<Backup>) {
+        let realm = backup.realm.clone();
+        self.change_realm(&realm, |realm| realm.backups.insert_mut(backup.id.clone(), backup));
+    }
+
+    pub(crate) fn delete_backup(&mut self, id: &RealmId, backup: &BackupId) {
+        self.change_realm(id, |realm| {
+            realm.backups.remove_mut(backup);
+        });
+    }
+
+    pub(crate) fn put_planned_key(&mut self, planned: Arc<PlannedKey>) {
+        let realm = planned.realm.clone();
+        self.change_realm(&realm, |realm| realm.planned_keys.insert_mut(planned.id, planned));
+    }
+
+    pub(crate) fn delete_planned_key(&mut self, id: &RealmId, key: KeyId) {
+        self.change_realm(id, |realm| {
+            realm.planned_keys.remove_mut(&key);
+        });
+    }
+
     pub(crate) fn put_custom_key_store(&mut self, store: Arc<CustomKeyStore>) {
         let realm = store.realm.clone();
         self.change_realm(&realm, |realm| {
@@ -200,6 +241,11 @@ impl Realm {
     /// The clusters, by id.
     pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         self.clusters.values()
+    }
+
+    /// The backups, by id.
+    pub(crate) fn backups(&self) -> impl Iterator<Item = &Arc<Backup>> {
+        self.backups.values()
     }
 
     /// The custom key stores, by id.

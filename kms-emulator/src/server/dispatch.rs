@@ -95,7 +95,7 @@ impl Dispatcher {
 
     /// Switches the HSMs of all clusters off.
     pub(crate) async fn stop_hsms(&self) {
-        self.kms.cloudhsm.stop(&self.kms.registry.state()).await;
+        self.kms.cloudhsm.stop().await;
     }
 
     /// Finds what an `X-Amz-Target` names.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::StorageError;
 use super::load::{damaged, parse, realm};
 use crate::clock::Timestamp;
-use crate::ids::{ClusterId, CustomKeyStoreId, HsmId, RealmId};
+use crate::ids::{BackupId, ClusterId, CustomKeyStoreId, HsmId, RealmId};
 use crate::records::{
     Cluster, ClusterCertificates, ClusterClaim, ClusterStage, ConnectionError, ConnectionState,
     CustomKeyStore, Hsm, KeyStorePassword, Passwords,
@@ -92,9 +92,10 @@ pub(super) fn put_cluster(transaction: &Transaction<'_>, row: &Cluster) -> rusql
             "INSERT INTO cluster (account, region, id, created_millis, hsm_type,
                 backup_retention_days, stage, busy_until_millis, csr, hsm_certificate,
                 aws_hardware_certificate, manufacturer_hardware_certificate, cluster_certificate,
-                trust_anchor)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                trust_anchor, source_backup)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
              ON CONFLICT DO UPDATE SET stage = excluded.stage,
+                backup_retention_days = excluded.backup_retention_days,
                 busy_until_millis = excluded.busy_until_millis, csr = excluded.csr,
                 hsm_certificate = excluded.hsm_certificate,
                 aws_hardware_certificate = excluded.aws_hardware_certificate,
@@ -117,6 +118,7 @@ pub(super) fn put_cluster(transaction: &Transaction<'_>, row: &Cluster) -> rusql
             certificates.map(|all| &all.manufacturer_hardware),
             claim.map(|claim| &claim.certificate),
             claim.map(|claim| &claim.trust_anchor),
+            row.source_backup.as_ref().map(BackupId::as_str),
         ])?;
     put_members(transaction, row)
 }
@@ -238,6 +240,10 @@ pub(super) fn load(connection: &Connection, state: &mut State) -> Result<(), Sto
             busy_until: Timestamp::from_millis(row.get("busy_until_millis")?),
             certificates: certificates(row)?.map(Arc::new),
             claim: claim(row)?.map(Arc::new),
+            source_backup: match row.get::<_, Option<String>>("source_backup")? {
+                Some(_) => Some(parse(row, "cluster", "source_backup")?),
+                None => None,
+            },
             hsms: Arc::new(hsms.remove(&key).unwrap_or_default()),
             id,
         }));
@@ -282,7 +288,7 @@ fn load_hsms(connection: &Connection) -> Result<HsmsOfClusters, StorageError> {
     Ok(found)
 }
 
-fn certificates(row: &Row<'_>) -> Result<Option<ClusterCertificates>, StorageError> {
+pub(super) fn certificates(row: &Row<'_>) -> Result<Option<ClusterCertificates>, StorageError> {
     let Some(csr) = row.get("csr")? else { return Ok(None) };
     Ok(Some(ClusterCertificates {
         csr,
@@ -292,7 +298,7 @@ fn certificates(row: &Row<'_>) -> Result<Option<ClusterCertificates>, StorageErr
     }))
 }
 
-fn claim(row: &Row<'_>) -> Result<Option<ClusterClaim>, StorageError> {
+pub(super) fn claim(row: &Row<'_>) -> Result<Option<ClusterClaim>, StorageError> {
     let Some(certificate) = row.get("cluster_certificate")? else { return Ok(None) };
     Ok(Some(ClusterClaim { certificate, trust_anchor: row.get("trust_anchor")? }))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::{StorageError, clusters, grants};
+use super::{StorageError, backups, clusters, grants, planned_keys};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, RealmId, Region};
 use crate::policy::KeyPolicy;
@@ -32,6 +32,8 @@ pub(super) fn load(connection: &Connection) -> Result<State, StorageError> {
     load_aliases(connection, &mut state)?;
     grants::load(connection, &mut state)?;
     clusters::load(connection, &mut state)?;
+    backups::load(connection, &mut state)?;
+    planned_keys::load(connection, &mut state)?;
     Ok(state)
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{StorageError, clusters, grants};
+use super::{StorageError, backups, clusters, grants, planned_keys};
 
 /// Every step ever released, oldest first. Append only.
 const STEPS: &[&str] = &[
@@ -76,6 +76,10 @@ const STEPS: &[&str] = &[
     "ALTER TABLE key ADD COLUMN primary_region TEXT;",
     // 7: imported material, which may expire.
     "ALTER TABLE key_material ADD COLUMN expires_millis INTEGER;",
+    // 8: backups of clusters.
+    backups::TABLES,
+    // 9: keys of custom key stores that are being made.
+    planned_keys::TABLE,
 ];
 
 /// Brings the database to the newest schema.

@@ -19,10 +19,12 @@
 //! 3. Add variants to `Change`, write them in `sqlite.rs`, read them back in `load.rs`.
 //! 4. Add the method that operations call to `Draft` in `registry/draft.rs`.
 
+mod backups;
 mod clusters;
 mod grants;
 mod load;
 mod migrations;
+mod planned_keys;
 #[cfg(test)]
 mod power_loss;
 mod sqlite;
@@ -30,8 +32,10 @@ mod sqlite;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ids::{AliasName, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
-use crate::records::{Alias, Cluster, CustomKeyStore, Grant, Key, RootCredential};
+use crate::ids::{AliasName, BackupId, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
+use crate::records::{
+    Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential,
+};
 use crate::registry::State;
 
 pub(crate) use sqlite::SqliteStorage;
@@ -57,6 +61,14 @@ pub(crate) enum Change {
     PutCluster(Arc<Cluster>),
     /// A cluster.
     DeleteCluster(RealmId, ClusterId),
+    /// A backup of a cluster, new or in place of the one with its id.
+    PutBackup(Arc<Backup>),
+    /// A backup of a cluster.
+    DeleteBackup(RealmId, BackupId),
+    /// A key that is being made.
+    PutPlannedKey(Arc<PlannedKey>),
+    /// A key that is being made.
+    DeletePlannedKey(RealmId, KeyId),
     /// A custom key store, new or in place of the one with its id.
     PutCustomKeyStore(Arc<CustomKeyStore>),
     /// A custom key store.

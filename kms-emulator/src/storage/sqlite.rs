@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
-use super::{Change, Storage, StorageError, clusters, grants, load, migrations};
+use super::{
+    Change, Storage, StorageError, backups, clusters, grants, load, migrations, planned_keys,
+};
 use crate::clock::Timestamp;
 use crate::ids::Region;
 use crate::records::{Alias, Key, Lifecycle, Material, Origin, RootCredential};
@@ -86,6 +88,12 @@ impl SqliteStorage {
                 Change::PutCluster(cluster) => clusters::put_cluster(&transaction, cluster)?,
                 Change::DeleteCluster(realm, id) => {
                     clusters::delete_cluster(&transaction, realm, id)?;
+                }
+                Change::PutBackup(backup) => backups::put(&transaction, backup)?,
+                Change::DeleteBackup(realm, id) => backups::delete(&transaction, realm, id)?,
+                Change::PutPlannedKey(planned) => planned_keys::put(&transaction, planned)?,
+                Change::DeletePlannedKey(realm, key) => {
+                    planned_keys::delete(&transaction, realm, *key)?;
                 }
                 Change::PutCustomKeyStore(store) => {
                     clusters::put_custom_key_store(&transaction, store)?;

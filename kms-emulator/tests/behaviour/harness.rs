@@ -139,7 +139,8 @@ impl Server {
     }
 }
 
-fn exchange(host: &str, bytes: &[u8]) -> Reply {
+/// Sends bytes to a server and reads until it closes.
+pub(crate) fn exchange(host: &str, bytes: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     // A server that refuses early may close before it has read all; the reply is what counts.

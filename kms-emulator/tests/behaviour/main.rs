@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod authentication;
+mod backups;
 mod clusters;
 mod cryptography;
 mod custom_key_stores;
 mod durability;
+mod fault_run;
 mod grants;
 mod harness;
 mod hsm_processes;
 mod import;
+mod leftovers;
 mod life_cycle;
 mod limits;
 mod marker;
@@ -21,4 +24,5 @@ mod services;
 mod signer;
 mod state_table;
 mod story;
+mod troubleshooting;
 mod validation;

@@ -101,7 +101,11 @@ impl Played {
     }
 
     async fn session(&self, index: usize, port: u16) -> Client {
-        let address = SocketAddr::new(self.ending.addresses[index].parse().unwrap(), port);
+        self.connect_to(SocketAddr::new(self.ending.addresses[index].parse().unwrap(), port)).await
+    }
+
+    /// A session on an HSM of the owner's, not logged in.
+    pub(crate) async fn connect_to(&self, address: SocketAddr) -> Client {
         let now = u64::try_from(self.emulator().clock().now().as_millis()).unwrap();
         let anchor = TrustAnchor::from_pem(
             self.ending.customer_ca.certificate(),
@@ -114,8 +118,20 @@ impl Played {
     pub(crate) async fn set_kmsuser_password(&self, password: &str) {
         for index in 0..2 {
             let officer = self.officer(index).await;
-            let password = Password::new(password).unwrap();
-            officer.change_password(Role::CryptoUser, "kmsuser", password).await.unwrap();
+            let change = || {
+                let password = Password::new(password).unwrap();
+                officer.change_password(Role::CryptoUser, "kmsuser", password)
+            };
+            // Sessions of a connection that has just failed may still be going down.
+            let mut changed = change().await;
+            for _ in 0..50 {
+                if changed.is_ok() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                changed = change().await;
+            }
+            changed.unwrap();
         }
     }
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
-use strongroom_hsm::{Client, HsmError, Password, Refusal, Role, TrustAnchor};
+use futures::future::join_all;
+use strongroom_hsm::{Client, HsmError, Password, Patience, Refusal, Role, TrustAnchor};
 
 use super::node::Node;
 use super::pool::Pool;
@@ -23,6 +24,10 @@ pub(crate) const KMSUSER: &str = "kmsuser";
 const NEW_PASSWORD_LETTERS: usize = 32;
 /// Longest that one HSM may take to be connected to, in seconds.
 pub(super) const CONNECT_SECONDS_MAX: u64 = 5;
+/// Longest that an HSM may take to encrypt, decrypt or find something, in seconds: beyond, another is asked.
+const ANSWER_SECONDS_MAX: u64 = 2;
+/// Longest that an HSM may take to derive a password or to write something, in seconds.
+const SLOW_ANSWER_SECONDS_MAX: u64 = 8;
 /// How often a password change is tried while another session of the user is going down.
 const LOGGED_IN_TRIES: u32 = 5;
 /// Pause between two of these tries, in milliseconds.
@@ -48,14 +53,7 @@ impl Connect {
         if self.cluster.hsms.is_empty() {
             return Err(ConnectionError::InsufficientHsms);
         }
-        let mut members = Vec::new();
-        for hsm in self.cluster.hsms.values() {
-            let node = Arc::new(Node::new(hsm));
-            match open_session(node.address, &self.anchor).await {
-                Ok(client) => members.push((node, client)),
-                Err(error) => tracing::warn!(hsm = %hsm.id, %error, "an HSM does not answer"),
-            }
-        }
+        let members = self.open_sessions().await;
         if members.is_empty() {
             return Err(ConnectionError::NetworkErrors);
         }
@@ -67,7 +65,24 @@ impl Connect {
             node.add_session(client.clone());
         }
         let nodes = members.into_iter().map(|(node, _)| node).collect();
-        Ok(Pool::new(self.registry, &self.store, self.anchor, nodes))
+        let pool = Pool::new(self.registry, &self.store, self.anchor, nodes);
+        pool.synchronise_all().await;
+        Ok(pool)
+    }
+
+    /// A session of each HSM that answers; all are asked at once.
+    async fn open_sessions(&self) -> Vec<(Arc<Node>, Client)> {
+        let open = self.cluster.hsms.values().map(|hsm| async {
+            let node = Arc::new(Node::new(hsm));
+            match open_session(node.address, &self.anchor).await {
+                Ok(client) => Some((node, client)),
+                Err(error) => {
+                    tracing::warn!(hsm = %hsm.id, %error, "an HSM does not answer");
+                    None
+                }
+            }
+        });
+        join_all(open).await.into_iter().flatten().collect()
     }
 
     async fn rotate(&self, members: &[(Arc<Node>, Client)]) -> Result<(), ConnectionError> {
@@ -114,7 +129,12 @@ pub(super) async fn open_session(
     address: SocketAddr,
     anchor: &TrustAnchor,
 ) -> Result<Client, HsmError> {
-    Client::connect(address, anchor, Duration::from_secs(CONNECT_SECONDS_MAX)).await
+    let patience = Patience {
+        connect: Duration::from_secs(CONNECT_SECONDS_MAX),
+        answer: Duration::from_secs(ANSWER_SECONDS_MAX),
+        slow_answer: Duration::from_secs(SLOW_ANSWER_SECONDS_MAX),
+    };
+    Client::connect_with(address, anchor, patience).await
 }
 
 /// Logs a session in with the one of the passwords that the HSM has.

@@ -76,7 +76,10 @@ impl Pool {
             for node in self.in_turn() {
                 let Some(client) = node.session() else { continue };
                 match Self::work_on(&node, &client, label, &work).await {
-                    Ok(result) => return Ok(result),
+                    Ok(result) => {
+                        node.hear();
+                        return Ok(result);
+                    }
                     Err(error) => failure.note(&node, &client, error)?,
                 }
             }
@@ -84,7 +87,11 @@ impl Pool {
             if is_last_round || failure.is_final() {
                 break;
             }
-            self.look_again().await;
+            self.look_for_request().await;
+        }
+        failure.note_exhausted(&self.nodes());
+        if failure.is_key_missing {
+            self.note_missing(label);
         }
         Err(failure.into_error())
     }
@@ -124,11 +131,17 @@ impl Failure {
         match &error {
             HsmError::Refused(Refusal::KeyNotFound { .. }) => self.is_key_missing = true,
             HsmError::Refused(Refusal::SessionsExhausted) => self.are_sessions_exhausted = true,
+            error if error.is_silence() => node.give_up(),
             _ => node.drop_session(client),
         }
         tracing::debug!(hsm = %node.id, %error, "an HSM failed; another is tried");
         self.last = Some(error.to_string());
         Ok(())
+    }
+
+    /// Takes note of HSMs that would answer if they had a session left.
+    fn note_exhausted(&mut self, nodes: &[Arc<Node>]) {
+        self.are_sessions_exhausted |= nodes.iter().any(|node| node.is_exhausted());
     }
 
     /// Whether other HSMs would give no better answer.
@@ -147,24 +160,49 @@ impl Failure {
     }
 }
 
+impl Pool {
+    /// Destroys what was made for a key that does not exist.
+    pub(super) async fn clear(&self, key: &KeyArn) -> Result<(), KeyStoreError> {
+        self.delete_labelled(&key.to_string()).await
+    }
+
+    /// Destroys the keys with a label on every HSM. All have to answer: one that does not may keep its copy.
+    async fn delete_labelled(&self, label: &str) -> Result<(), KeyStoreError> {
+        self.look_for_request().await;
+        let members = self.members();
+        delete_everywhere(&members, label).await?;
+        match self.absent() {
+            0 => Ok(()),
+            absent => Err(KeyStoreError::Unreachable(format!(
+                "{absent} HSMs of the cluster do not answer and may keep their copy"
+            ))),
+        }
+    }
+}
+
 #[async_trait]
 impl KeyStore for Pool {
     /// Makes the key inside one HSM and has it copied to all others, encrypted for the cluster.
     async fn create(&self, key: &KeyArn) -> Result<Material, KeyStoreError> {
-        self.look_again().await;
-        let members = self.members_in_zones(ZONES_MIN).ok_or(KeyStoreError::TooFewHsms)?;
+        self.look_for_request().await;
+        let _still = self.stand_still().await;
         let label = key.to_string();
-        let made = make_everywhere(&members, &label).await;
-        match made {
-            Ok(handle) => Ok(material(&label, handle)),
-            Err(error) => {
-                // What was made cannot be used without its copies.
-                let removed = delete_everywhere(&members, &label).await;
-                if let Err(error) = removed {
-                    tracing::warn!(%key, %error, "key material that no key names remains");
-                }
-                Err(error.into())
+        loop {
+            let members = self.members_in_zones(ZONES_MIN).ok_or(KeyStoreError::TooFewHsms)?;
+            let (failed, error) = match make_everywhere(&members, &label).await {
+                Ok(handle) => return Ok(material(&label, handle)),
+                Err(failure) => failure,
+            };
+            // What was made cannot be used without its copies.
+            if let Err(error) = delete_everywhere(&members, &label).await {
+                tracing::warn!(%key, %error, "material of a key that is not made remains for now");
             }
+            if !error.another_hsm_may_succeed() {
+                return Err(error.into());
+            }
+            // Each round has fewer HSMs.
+            tracing::warn!(hsm = %failed.id, %error, "an HSM failed while a key was made");
+            failed.give_up();
         }
     }
 
@@ -221,42 +259,45 @@ impl KeyStore for Pool {
                 }
             }
             if !is_last_round {
-                self.look_again().await;
+                self.look_for_request().await;
             }
         }
+        failure.note_exhausted(&self.nodes());
         Err(failure.into_error())
     }
 
     async fn delete(&self, material: &Material) -> Result<(), KeyStoreError> {
-        let label = label(material)?;
-        self.look_again().await;
-        let members = self.members();
-        delete_everywhere(&members, label).await?;
-        match self.absent() {
-            0 => Ok(()),
-            absent => Err(KeyStoreError::Unreachable(format!(
-                "{absent} HSMs of the cluster do not answer and may keep their copy"
-            ))),
-        }
+        self.delete_labelled(label(material)?).await
     }
 
-    fn is_available(&self) -> bool {
-        // By the guide a key stays `Enabled` while its store is connected, even if no HSM answers.
-        true
+    fn is_available(&self, material: &Material) -> bool {
+        // By the guide a key stays `Enabled` while its store is connected, even if no HSM answers; one whose
+        // material is gone becomes unavailable.
+        label(material).is_ok_and(|label| !self.is_missing(label))
     }
 }
 
 /// An HSM and a session of it.
 type Member = (Arc<Node>, Client);
 
-async fn make_everywhere(members: &[Member], label: &str) -> Result<KeyHandle, HsmError> {
-    let Some(((_, maker), others)) = members.split_first() else {
-        return Err(HsmError::Refused(Refusal::NotLoggedIn));
-    };
-    let handle = maker.generate_key(label).await?;
-    let masked = maker.extract_masked(handle).await?;
-    for (_, client) in others {
-        client.insert_masked(masked.clone()).await?;
+/// Makes a key and its copies; returns its number, or the HSM that failed.
+async fn make_everywhere<'a>(
+    members: &'a [Member],
+    label: &str,
+) -> Result<KeyHandle, (&'a Node, HsmError)> {
+    let mut handle = KeyHandle(0);
+    let mut masked = None;
+    for (node, client) in members {
+        let failed = |error| (&**node, error);
+        match &masked {
+            None => {
+                handle = client.generate_key(label).await.map_err(failed)?;
+                masked = Some(client.extract_masked(handle).await.map_err(failed)?);
+            }
+            Some(masked) => {
+                client.insert_masked(masked.clone()).await.map_err(failed)?;
+            }
+        }
     }
     Ok(handle)
 }

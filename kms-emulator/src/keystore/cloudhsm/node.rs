@@ -3,16 +3,23 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use strongroom_hsm::server::CLIENT_PORT;
 use strongroom_hsm::{Client, HsmError, KeyHandle, Refusal};
+use tokio::time::Instant;
 
 use crate::ids::HsmId;
 use crate::records::Hsm;
 
 /// Sessions that requests share on one HSM: each executes one command after the other.
 pub(super) const SESSIONS_MAX: usize = 4;
+
+/// Pause before an HSM that did not answer is looked at again, in milliseconds; it doubles each time.
+const SILENCE_MILLIS_MIN: u64 = 1_000;
+/// Longest such pause, in milliseconds.
+const SILENCE_MILLIS_MAX: u64 = 16_000;
 
 /// An HSM and the sessions that are logged in to it.
 pub(crate) struct Node {
@@ -25,6 +32,17 @@ pub(crate) struct Node {
     keys: RwLock<HashMap<Box<str>, KeyHandle>>,
     /// Set when the HSM refused the login: trying again would only lock the user out.
     is_refused: AtomicBool,
+    /// Set while the HSM has no session for anybody.
+    is_exhausted: AtomicBool,
+    silence: Mutex<Silence>,
+}
+
+/// How often an HSM has not answered in time, and how long it is left alone therefore: each try costs
+/// somebody the whole wait.
+#[derive(Default)]
+struct Silence {
+    times: u32,
+    until: Option<Instant>,
 }
 
 impl Node {
@@ -38,6 +56,8 @@ impl Node {
             turn: AtomicUsize::new(0),
             keys: RwLock::default(),
             is_refused: AtomicBool::new(false),
+            is_exhausted: AtomicBool::new(false),
+            silence: Mutex::default(),
         }
     }
 
@@ -66,6 +86,38 @@ impl Node {
         }
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         SESSIONS_MAX.saturating_sub(sessions.iter().filter(|client| client.is_open()).count())
+    }
+
+    /// Takes note that the HSM did not answer in time: its sessions are given up, all of them, for the
+    /// next request would wait as long.
+    pub(super) fn give_up(&self) {
+        drop(self.take_sessions());
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubled = SILENCE_MILLIS_MIN.saturating_mul(1_u64 << silence.times.min(8));
+        silence.times = silence.times.saturating_add(1);
+        silence.until =
+            Instant::now().checked_add(Duration::from_millis(doubled.min(SILENCE_MILLIS_MAX)));
+    }
+
+    /// Takes note that the HSM answered.
+    pub(super) fn hear(&self) {
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Silence::default();
+    }
+
+    /// Whether the HSM is left alone for now.
+    pub(super) fn is_given_up(&self) -> bool {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        silence.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether the HSM has a session for anybody, as far as is known.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_exhausted.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether it has.
+    pub(super) fn set_exhausted(&self, is_exhausted: bool) {
+        self.is_exhausted.store(is_exhausted, Ordering::Relaxed);
     }
 
     /// Forgets a session that failed.
