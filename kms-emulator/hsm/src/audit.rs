@@ -45,6 +45,11 @@ pub(crate) enum Opcode {
     RestoreEnd,
     StoreCertificate,
     Zeroize,
+    SetQuorumValue,
+    ApproveToken,
+    RegisterQuorumKey,
+    ShareKey,
+    ModifyObject,
 }
 
 impl Opcode {
@@ -72,6 +77,11 @@ impl Opcode {
             Self::RestoreEnd => "CN_RESTORE_END",
             Self::StoreCertificate => "CN_CERT_AUTH_STORE_CERT",
             Self::Zeroize => "CN_ZEROIZE",
+            Self::SetQuorumValue => "CN_SET_M_VALUE",
+            Self::ApproveToken => "CN_APPROVE_TOKEN",
+            Self::RegisterQuorumKey => "CN_REGISTER_MOFN_PUB_KEY",
+            Self::ShareKey => "CN_SHARE_OBJECT",
+            Self::ModifyObject => "CN_MODIFY_OBJECT",
         }
     }
 

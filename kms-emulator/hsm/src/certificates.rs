@@ -150,6 +150,15 @@ pub fn csr_public_key(csr_pem: &str) -> Result<Vec<u8>, CertificateFault> {
     Ok(csr.certification_request_info.subject_pki.raw.to_vec())
 }
 
+/// Reads a public key in PEM; returns the DER of its `SubjectPublicKeyInfo`.
+///
+/// # Errors
+///
+/// [`CertificateFault::Unreadable`].
+pub fn public_key_from_pem(pem: &[u8]) -> Result<Vec<u8>, CertificateFault> {
+    pem_to_der(std::str::from_utf8(pem).map_err(|_| CertificateFault::Unreadable)?)
+}
+
 fn pem_to_der(pem: &str) -> Result<Vec<u8>, CertificateFault> {
     if pem.len() > PEM_BYTES_MAX {
         return Err(CertificateFault::Unreadable);

@@ -32,6 +32,8 @@ macro_rules! expect {
     };
 }
 
+mod management;
+
 impl Client {
     /// A client over any transport.
     #[must_use]

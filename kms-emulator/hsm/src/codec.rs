@@ -108,6 +108,34 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A last field that encodings from before it was introduced do not have: to them it is the default.
+#[derive(Clone, Default)]
+pub(crate) struct Trailing<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Trailing<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for Trailing<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: Wire + Default> Wire for Trailing<T> {
+    fn put(&self, out: &mut Writer) {
+        self.0.put(out);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        if input.rest.is_empty() { Ok(Self::default()) } else { T::take(input).map(Self) }
+    }
+}
+
 macro_rules! wire_integers {
     ($($integer:ty),*) => {$(
         impl Wire for $integer {
@@ -390,6 +418,13 @@ mod tests {
         assert_eq!(decode::<u16>(&[0]).unwrap_err().what, "truncated input");
         assert_eq!(decode::<bool>(&[2]).unwrap_err().what, "flag");
         assert_eq!(decode::<Text<4>>(&[0, 0, 0, 1, 0xff]).unwrap_err().what, "text");
+    }
+
+    #[test]
+    fn an_encoding_may_end_before_a_trailing_field() {
+        assert_eq!(decode::<Trailing<u16>>(&[]).unwrap().0, 0);
+        assert_eq!(decode::<Trailing<u16>>(&encode(&Trailing(7_u16))).unwrap().0, 7);
+        assert!(decode::<Trailing<u16>>(&[0]).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::certificates::CertificateFault;
 use crate::codec::{Malformed, wire_enum};
 use crate::key::KeyHandle;
-use crate::user::{Role, UserName};
+use crate::user::{Role, UserId, UserName};
 
 wire_enum! {
     /// Why an HSM refused a command: the caller's fault or the device's state.
@@ -150,6 +150,24 @@ wire_enum! {
         /// A signature or tag is not the key's over that input.
         #[error("HSM Error: signature is not valid")]
         SignatureInvalid = 34,
+        /// The operation needs a token that enough officers have approved.
+        #[error("HSM Error: RET_MXN_AUTH_FAILED")]
+        QuorumRequired = 35,
+        /// A quorum is of 1 to 8 officers, and of no more than there are.
+        #[error("HSM Error: a quorum is of 1 to 8 officers, and of no more than there are")]
+        QuorumOutOfRange = 36,
+        /// The approver has registered no key.
+        #[error("HSM Error: the approver has no quorum key")]
+        NoQuorumKey = 37,
+        /// None of the tokens in the file is one of this HSM's.
+        #[error("HSM Error: no such token")]
+        NoSuchToken = 38,
+        /// No user has that number on this HSM.
+        #[error("HSM Error: there is no user {user}")]
+        NoSuchUserId = 39 {
+            /// The number given.
+            user: UserId,
+        },
     }
 }
 

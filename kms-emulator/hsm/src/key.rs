@@ -69,6 +69,19 @@ wire_struct! {
 }
 
 impl Key {
+    /// A second copy on purpose: a change is made on it, and then put in place of the original.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            object_id: self.object_id,
+            label: self.label.clone(),
+            owner: self.owner,
+            shared_with: self.shared_with.clone(),
+            usage: self.usage,
+            check_value: self.check_value,
+            secret: self.secret.copy(),
+        }
+    }
+
     /// Whether `user` may use the key: the owner, or one with whom it is shared.
     pub(crate) fn usable_by(&self, user: UserId) -> bool {
         self.owner == user || self.shared_with.as_slice().contains(&user)

@@ -11,7 +11,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `device` | the state machine: power-on, sessions, users, keys, ciphers, provider's commands |
+//! | `device` | the state machine: power-on, sessions, users, quorum, keys, ciphers, provider's commands |
 //! | `state`, `store` | what is remembered, and how it is sealed and written durably |
 //! | `factory` | manufacture: roots, hardware certificates, backup keys |
 //! | `certificates` | signing requests, certificate chains, the check of a customer's certificate |
@@ -70,7 +70,7 @@ pub use conditions::Conditions;
 pub use control::Provider;
 pub use device::{
     Config, DataKeyPair, Device, Fleet, ImportKey, ImportParameters, ImportedKey, KeyToken, Port,
-    SessionId,
+    QuorumService, SessionId,
 };
 pub use error::{HsmError, Refusal};
 pub use factory::Factory;

@@ -54,6 +54,30 @@ pub const LOGIN_FAILURES_MAX: u32 = 5;
 /// Fewest PBKDF2 iterations that a device accepts in its configuration (SP 800-132, 5.2).
 pub const PBKDF2_ITERATIONS_MIN: u32 = 1_000;
 
+/// Most officers that an operation can need (CloudHSM user guide, *quorum authentication*).
+pub const QUORUM_VALUE_MAX: u8 = 8;
+
+/// Most approvals of one quorum token.
+pub const QUORUM_APPROVALS_MAX: usize = 20;
+
+/// Most quorum tokens that one HSM keeps (CloudHSM user guide, *quorum authentication*).
+pub const QUORUM_TOKENS_MAX: usize = 1_024;
+
+/// Most quorum tokens that one answer lists, the newest: those fit into a frame.
+pub const QUORUM_TOKENS_LISTED_MAX: usize = 80;
+
+/// Time for which a quorum token is sure to be kept, in seconds.
+pub const QUORUM_TOKEN_SECONDS: u32 = 600;
+
+/// Longest quorum token, in bytes.
+pub const QUORUM_TOKEN_BYTES_MAX: usize = 512;
+
+/// Longest file of quorum tokens, in bytes: one of each HSM of a cluster.
+pub const QUORUM_FILE_BYTES_MAX: usize = CLUSTER_MEMBERS_MAX * (QUORUM_TOKEN_BYTES_MAX + 4) + 4;
+
+/// Longest registration token, in bytes (CloudHSM user guide, *registerQuorumPubKey*).
+pub const REGISTRATION_TOKEN_BYTES_MAX: usize = 245;
+
 /// Longest masked object, in bytes.
 pub const MASKED_BYTES_MAX: usize = 8_192;
 

@@ -24,7 +24,7 @@ impl KeyBytes {
         Ok(key)
     }
 
-    /// A second copy on purpose: for the hardware that a factory makes.
+    /// A second copy on purpose: for the hardware that a factory makes, and for a key in the making.
     pub(crate) fn copy(&self) -> Self {
         Self(Box::new(*self.0))
     }

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::codec::{Malformed, Reader, Text, Wire, Writer, wire_struct};
+use crate::codec::{Malformed, Reader, Text, Trailing, Wire, Writer, wire_struct};
 use crate::crypto;
 use crate::error::Refusal;
 use crate::key::{Key, KeyHandle};
 use crate::limits::{KEYS_MAX, PEM_BYTES_MAX, USERS_MAX};
 use crate::secret::{KeyBytes, PrivateKey};
-use crate::user::{Role, User, UserId, UserName};
+use crate::user::{Role, SecondFactorKey, User, UserId, UserName};
 use crate::wire::{Members, ShortText};
 
 /// A certificate or signing request in PEM.
@@ -60,6 +60,19 @@ wire_struct! {
         pub(crate) next_handle: u32,
         /// Wraps the exported key tokens of a fleet; made when first needed.
         pub(crate) domain_key: Option<Arc<KeyBytes>>,
+        pub(crate) quorum: Trailing<QuorumState>,
+    }
+}
+
+wire_struct! {
+    /// How many officers an operation needs, and the keys by which they approve.
+    #[derive(Clone, Default)]
+    pub(crate) struct QuorumState {
+        /// Of service 3; 0 and 1 are no quorum.
+        pub(crate) user_management: u8,
+        /// Of service 4.
+        pub(crate) officers: u8,
+        pub(crate) keys: ObjectMap<UserId, SecondFactorKey, USERS_MAX>,
     }
 }
 
@@ -97,6 +110,7 @@ impl Default for Contents {
             keys: ObjectMap::default(),
             next_handle: FIRST_HANDLE,
             domain_key: None,
+            quorum: Trailing::default(),
         }
     }
 }

@@ -5,13 +5,16 @@
 //! in order. What does not decode is refused, never guessed at.
 
 use crate::codec::{Blob, List, Text, decode, encode, wire_enum, wire_struct};
+use crate::device::QuorumService;
 use crate::error::{HsmError, Refusal};
 use crate::key::{Attribute, AttributeValue, KeyHandle, KeyInfo, Label, Possession};
 use crate::limits::{
     AAD_BYTES_MAX, CLUSTER_MEMBERS_MAX, KEYS_MAX, MASKED_BYTES_MAX, MESSAGE_BYTES_MAX,
-    SIGNATURE_BYTES_MAX, TEXT_BYTES_MAX,
+    QUORUM_APPROVALS_MAX, QUORUM_FILE_BYTES_MAX, QUORUM_TOKEN_BYTES_MAX, QUORUM_TOKENS_LISTED_MAX,
+    REGISTRATION_TOKEN_BYTES_MAX, SIGNATURE_BYTES_MAX, TEXT_BYTES_MAX,
 };
 use crate::secret::{Password, Plaintext, SecretBuffer};
+use crate::state::Pem;
 use crate::user::{Role, SecondFactorKey, UserId, UserList, UserName};
 
 /// Authenticated, not encrypted data.
@@ -25,6 +28,24 @@ pub type MaskedObject = Blob<MASKED_BYTES_MAX>;
 
 /// Signature by a user's second-factor key over the session's challenge.
 pub type Signature = Blob<SIGNATURE_BYTES_MAX>;
+
+/// What one HSM gives an officer who asks for a quorum.
+pub type QuorumToken = Blob<QUORUM_TOKEN_BYTES_MAX>;
+
+/// The encoded list of the tokens of all HSMs: what officers sign.
+pub type QuorumTokenFile = Blob<QUORUM_FILE_BYTES_MAX>;
+
+/// Random bytes that an officer has signed to show that a key is its own.
+pub type RegistrationToken = Blob<REGISTRATION_TOKEN_BYTES_MAX>;
+
+/// The newest quorum tokens of an HSM.
+pub type QuorumTokenList = List<QuorumTokenInfo, QUORUM_TOKENS_LISTED_MAX>;
+
+/// The file that holds the tokens of all HSMs, as officers sign it.
+#[must_use]
+pub fn token_file(tokens: &List<QuorumToken, CLUSTER_MEMBERS_MAX>) -> Vec<u8> {
+    encode(tokens).to_vec()
+}
 
 /// A short text.
 pub type ShortText = Text<TEXT_BYTES_MAX>;
@@ -165,6 +186,78 @@ wire_enum! {
             /// How many.
             bytes: u16,
         },
+        /// Shares a key that the user owns with another CU, or shares it no more.
+        ShareKey = 0x12 {
+            /// The key.
+            handle: KeyHandle,
+            /// The other user.
+            user: UserId,
+            /// Whether to share it.
+            share: bool,
+        },
+        /// Changes the label of a key that the user owns, or whether it encrypts or decrypts.
+        SetAttribute = 0x13 {
+            /// The key.
+            handle: KeyHandle,
+            /// What to change.
+            attribute: Attribute,
+            /// The label, or one byte that is 0 or 1.
+            value: AttributeValue,
+        },
+        /// Registers the key by which the officer of the session approves quorum tokens.
+        RegisterQuorumKey = 0x40 {
+            /// The officer.
+            name: UserName,
+            /// What the officer has signed.
+            token: RegistrationToken,
+            /// RSASSA-PKCS1-v1_5 with SHA-256 over it.
+            signature: Signature,
+            /// The public key.
+            key: SecondFactorKey,
+        },
+        /// Sets how many officers a service needs. CO only.
+        SetQuorumValue = 0x41 {
+            /// The service.
+            service: QuorumService,
+            /// From 1, which is no quorum, to 8.
+            value: u8,
+        },
+        /// Asks how many officers a service needs.
+        QuorumValue = 0x42 {
+            /// The service.
+            service: QuorumService,
+        },
+        /// Asks for a token to be approved. CO only.
+        GetToken = 0x43 {
+            /// What it is for.
+            service: QuorumService,
+        },
+        /// Brings an officer's approval. CO only.
+        ApproveToken = 0x44 {
+            /// What the approver has signed.
+            file: QuorumTokenFile,
+            /// The approver.
+            approver: UserName,
+            /// RSASSA-PKCS1-v1_5 with SHA-256 over the file.
+            signature: Signature,
+        },
+        /// Lists the tokens. CO only.
+        ListTokens = 0x45,
+        /// Asks for one of the certificates. Needs no login.
+        Certificate = 0x50 {
+            /// Which one.
+            kind: CertificateKind,
+        },
+        /// Encrypts a user for another HSM of the cluster. CO only.
+        ExtractUser = 0xf2 {
+            /// The user.
+            user: UserId,
+        },
+        /// Takes in a user that another HSM of the cluster encrypted. CO only.
+        InsertUser = 0xf3 {
+            /// What `ExtractUser` returned there.
+            object: MaskedObject,
+        },
         /// Encrypts a key for the other HSMs of the cluster.
         ExtractMasked = 0xf0 {
             /// The key.
@@ -255,6 +348,62 @@ wire_enum! {
             /// The object.
             object: MaskedObject,
         },
+        /// A quorum token.
+        QuorumToken = 15 {
+            /// Its number on the HSM.
+            id: u32,
+            /// What is to be signed, with those of the other HSMs.
+            token: QuorumToken,
+        },
+        /// The quorum tokens.
+        QuorumTokens = 16 {
+            /// In the order in which they were given out.
+            tokens: QuorumTokenList,
+        },
+        /// How many officers a service needs.
+        QuorumValue = 17 {
+            /// From 1, which is no quorum.
+            value: u8,
+        },
+        /// A certificate.
+        Certificate = 18 {
+            /// In PEM.
+            certificate: Pem,
+        },
+    }
+}
+
+wire_enum! {
+    /// A certificate that an HSM shows.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum CertificateKind as "kind of certificate" {
+        /// Of the hardware's key, by the manufacturer.
+        ManufacturerHardware = 2,
+        /// The trust anchor of the cluster's owner.
+        CustomerRoot = 4,
+        /// Of the cluster's key, by the cluster's owner.
+        Cluster = 8,
+        /// Of the cluster's key, by the hardware.
+        Hsm = 16,
+    }
+}
+
+wire_struct! {
+    /// A quorum token of an HSM.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct QuorumTokenInfo {
+        /// Its number on the HSM.
+        pub id: u32,
+        /// What it is for.
+        pub service: QuorumService,
+        /// The officer who got it.
+        pub user: UserName,
+        /// Time for which it is sure to be kept, in seconds.
+        pub validity_seconds: u32,
+        /// Approvals that it needs.
+        pub required: u8,
+        /// The officers who have approved it.
+        pub approvers: List<UserName, QUORUM_APPROVALS_MAX>,
     }
 }
 
@@ -334,6 +483,13 @@ impl Command {
                 | Self::Logout
                 | Self::DeleteKey { .. }
                 | Self::GenerateKey { .. }
+                | Self::ShareKey { .. }
+                | Self::SetAttribute { .. }
+                | Self::RegisterQuorumKey { .. }
+                | Self::SetQuorumValue { .. }
+                | Self::ApproveToken { .. }
+                | Self::ExtractUser { .. }
+                | Self::InsertUser { .. }
                 | Self::ExtractMasked { .. }
                 | Self::InsertMasked { .. }
         )

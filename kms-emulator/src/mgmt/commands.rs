@@ -3,6 +3,7 @@
 /// A command of the tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
+    ApproveToken,
     ChangePassword,
     CreateUser,
     DeleteUser,
@@ -10,17 +11,26 @@ pub(super) enum Name {
     Exit,
     FindAllKeys,
     GetAttribute,
+    GetCert,
     GetHsmInfo,
     GetKeyInfo,
+    GetMValue,
+    GetToken,
     Help,
     Info,
     ListAttributes,
+    ListTokens,
     ListUsers,
     Login,
     Logout,
     Quit,
+    RegisterQuorumKey,
     Server,
+    SetAttribute,
+    SetMValue,
+    ShareKey,
     SyncKey,
+    SyncUser,
 }
 
 /// What there is to know of a command without running it.
@@ -51,6 +61,12 @@ const fn entry(
 
 /// Every command, in the order of `help`.
 pub(super) const TABLE: &[Entry] = &[
+    entry(
+        Name::ApproveToken,
+        "approveToken",
+        "<approval file>",
+        "Approves a quorum token with the signatures of officers",
+    ),
     entry(
         Name::ChangePassword,
         "changePswd",
@@ -83,6 +99,12 @@ pub(super) const TABLE: &[Entry] = &[
         "<key handle> <attribute id> [<output file>]",
         "Gets an attribute value for a key",
     ),
+    entry(
+        Name::GetCert,
+        "getCert",
+        "<file-name> <certificate-type>",
+        "Gets a certificate of an HSM, in server mode",
+    ),
     entry(Name::GetHsmInfo, "getHSMInfo", "", "Gets information about the hardware of an HSM"),
     entry(
         Name::GetKeyInfo,
@@ -90,9 +112,17 @@ pub(super) const TABLE: &[Entry] = &[
         "<key handle> [<output file>]",
         "Gets owners and shared users of a key",
     ),
+    entry(Name::GetMValue, "getMValue", "<service>", "Gets the quorum value of a service"),
+    entry(
+        Name::GetToken,
+        "getToken",
+        "<service> <user-name> <token file>",
+        "Gets a quorum token from the HSMs",
+    ),
     entry(Name::Help, "help", "[<command>]", "Shows the commands, or the syntax of one"),
     entry(Name::Info, "info", "server <server id>", "Gets information about an HSM"),
     entry(Name::ListAttributes, "listAttributes", "", "Lists the attributes of keys"),
+    entry(Name::ListTokens, "listTokens", "", "Lists the quorum tokens of the HSMs"),
     entry(Name::ListUsers, "listUsers", "", "Gets the users in each of the HSMs"),
     entry(
         Name::Login,
@@ -102,12 +132,42 @@ pub(super) const TABLE: &[Entry] = &[
     ),
     entry(Name::Logout, "logoutHSM", "", "Logs out of the HSMs"),
     entry(Name::Quit, "quit", "", "Quits the tool"),
+    entry(
+        Name::RegisterQuorumKey,
+        "registerQuorumPubKey",
+        "<user-type> <user-name> <registration-token> <signed-registration-token> <public-key>",
+        "Registers the key by which an officer approves quorum tokens",
+    ),
     entry(Name::Server, "server", "<server id>", "Enters server mode on an HSM"),
+    entry(
+        Name::SetAttribute,
+        "setAttribute",
+        "<key handle> <attribute id> <value>",
+        "Sets an attribute value of a key",
+    ),
+    entry(
+        Name::SetMValue,
+        "setMValue",
+        "<service> <M value>",
+        "Sets the quorum value of a service",
+    ),
+    entry(
+        Name::ShareKey,
+        "shareKey",
+        "<key handle> <user id> <(share/unshare key?) 1/0>",
+        "Shares a key with a user, or shares it no more",
+    ),
     entry(
         Name::SyncKey,
         "syncKey",
         "<key handle> <server id>",
         "Copies a key to another HSM, in server mode",
+    ),
+    entry(
+        Name::SyncUser,
+        "syncUser",
+        "<user id> <server id>",
+        "Copies a user to another HSM, in server mode",
     ),
 ];
 
@@ -138,7 +198,8 @@ mod tests {
         assert_eq!(find("listU"), Meaning::Command(Name::ListUsers));
         assert_eq!(find("loginHSM"), Meaning::Command(Name::Login));
         assert_eq!(find("q"), Meaning::Command(Name::Quit));
-        assert_eq!(find("list"), Meaning::Ambiguous(vec!["listAttributes", "listUsers"]));
+        let lists = vec!["listAttributes", "listTokens", "listUsers"];
+        assert_eq!(find("list"), Meaning::Ambiguous(lists));
         assert_eq!(find("LISTUSERS"), Meaning::Unknown);
     }
 

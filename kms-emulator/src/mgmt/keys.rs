@@ -139,7 +139,7 @@ impl Shell<'_> {
         }
     }
 
-    fn handle(&mut self, text: &str) -> Result<Option<KeyHandle>, MgmtError> {
+    pub(super) fn handle(&mut self, text: &str) -> Result<Option<KeyHandle>, MgmtError> {
         match text.parse() {
             Ok(number) => Ok(Some(KeyHandle(number))),
             Err(_) => {

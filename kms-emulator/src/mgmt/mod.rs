@@ -11,15 +11,19 @@
 //! | `commands` | names, syntax, abbreviations |
 //! | `shell` | prompt, dispatch, server mode |
 //! | `servers` | connections to the HSMs |
-//! | `users`, `keys`, `reports` | what the commands do and print |
+//! | `users`, `keys`, `sharing`, `quorum`, `reports` | what the commands do and print |
+//! | `approval` | the file that names the approvals of a quorum token |
 
+mod approval;
 mod commands;
 mod configuration;
 mod console;
 mod error;
 mod keys;
+mod quorum;
 mod reports;
 mod servers;
+mod sharing;
 mod shell;
 #[cfg(test)]
 mod tests;

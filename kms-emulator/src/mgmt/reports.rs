@@ -1,6 +1,6 @@
 //! What the HSMs are.
 
-use strongroom_hsm::wire::DeviceInfo;
+use strongroom_hsm::wire::{CertificateKind, DeviceInfo};
 
 use super::MgmtError;
 use super::shell::{Shell, reason};
@@ -20,6 +20,30 @@ impl Shell<'_> {
             }
         }
         Ok(())
+    }
+
+    pub(super) async fn get_cert(&mut self, file: &str, kind: &str) -> Result<(), MgmtError> {
+        let Some((client, _)) = self.only().and_then(|number| self.reach(number)) else {
+            return self.fail("getCert works in server mode; enter it with 'server <server id>'\n");
+        };
+        let kind = match kind {
+            "2" => CertificateKind::ManufacturerHardware,
+            "4" => CertificateKind::CustomerRoot,
+            "8" => CertificateKind::Cluster,
+            "16" => CertificateKind::Hsm,
+            "1" => {
+                return self
+                    .fail("An HSM of the simulation does not hold its manufacturer's root\n");
+            }
+            _ => return self.fail("The types are 2, 4, 8 and 16\n"),
+        };
+        match client.certificate(kind).await {
+            Ok(pem) => match std::fs::write(file, pem) {
+                Ok(()) => self.print("getCert Success\n"),
+                Err(error) => self.fail(&format!("cannot write {file}: {error}\n")),
+            },
+            Err(error) => self.fail(&format!("getCert failed: {}\n", reason(&error))),
+        }
     }
 
     pub(super) async fn info(&mut self, number: &str) -> Result<(), MgmtError> {

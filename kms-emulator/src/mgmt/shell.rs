@@ -117,8 +117,22 @@ impl<'a> Shell<'a> {
             (Name::GetAttribute, [handle, attribute, file]) => {
                 self.get_attribute(handle, attribute, Some(file)).await
             }
+            (Name::ShareKey, [handle, user, share]) => self.share_key(handle, user, share).await,
+            (Name::SetAttribute, [handle, attribute, value]) => {
+                self.set_attribute(handle, attribute, value).await
+            }
+            (Name::SyncUser, [user, server]) => self.sync_user(user, server).await,
             (Name::SyncKey, [handle, server]) => self.sync_key(handle, server).await,
             (Name::ListAttributes, [] | ["-h"]) => self.list_attributes(),
+            (Name::RegisterQuorumKey, [role, name, token, signature, key]) => {
+                self.register_quorum_key([role, name, token, signature, key]).await
+            }
+            (Name::SetMValue, [service, value]) => self.set_m_value(service, value).await,
+            (Name::GetMValue, [service]) => self.get_m_value(service).await,
+            (Name::GetToken, [service, user, file]) => self.get_token(service, user, file).await,
+            (Name::ApproveToken, [file]) => self.approve_token(file).await,
+            (Name::ListTokens, []) => self.list_tokens().await,
+            (Name::GetCert, [file, kind]) => self.get_cert(file, kind).await,
             (Name::GetHsmInfo, []) => self.get_hsm_info().await,
             (Name::Info, ["server", number]) => self.info(number).await,
             (Name::Server, [number]) => self.enter_server_mode(number),
@@ -244,6 +258,7 @@ impl<'a> Shell<'a> {
 pub(super) fn reason(error: &HsmError) -> String {
     match error {
         HsmError::Refused(Refusal::WrongPassword { .. }) => "RET_USER_LOGIN_FAILURE".to_owned(),
+        HsmError::Refused(Refusal::QuorumRequired) => "RET_MXN_AUTH_FAILED".to_owned(),
         HsmError::Refused(refusal) => refusal.to_string(),
         other => other.to_string(),
     }

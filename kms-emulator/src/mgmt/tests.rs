@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 
 use super::*;
 
+mod quorum;
+
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CAUTION: &str = "
 *************************CAUTION********************************
@@ -322,7 +324,7 @@ async fn wrong_words_get_an_answer() {
     let cluster = Cluster::start().await;
     for (line, answer) in [
         ("frobnicate", "Unknown command 'frobnicate', try 'help'\n"),
-        ("list", "Ambiguous command 'list': listAttributes, listUsers\n"),
+        ("list", "Ambiguous command 'list': listAttributes, listTokens, listUsers\n"),
         ("loginHSM CO", "Usage: loginHSM <user-type> <user-name> <password |-hpswd>\n"),
         ("loginHSM XX admin password", "Invalid user type 'XX': use CO, CU or PRECO\n"),
         ("server 7", "There is no server 7\n"),

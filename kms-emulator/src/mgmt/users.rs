@@ -244,7 +244,7 @@ impl Shell<'_> {
     }
 
     /// Shows the warning and asks whether to go on; the end of the input is a no.
-    fn confirm(&mut self) -> Result<bool, MgmtError> {
+    pub(super) fn confirm(&mut self) -> Result<bool, MgmtError> {
         self.print(CAUTION)?;
         loop {
             self.print("\nDo you want to continue(y/n)?")?;

@@ -8,10 +8,13 @@ mod fleet;
 mod import;
 mod keys;
 mod provider;
+mod quorum;
 mod sessions;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod token;
+mod transfer;
 mod users;
 mod working;
 
@@ -23,6 +26,8 @@ use tokio::sync::watch;
 
 pub use self::fleet::{DataKeyPair, Fleet};
 pub use self::import::{ImportKey, ImportParameters, ImportedKey};
+pub use self::quorum::QuorumService;
+use self::quorum::Tokens;
 use self::sessions::Sessions;
 pub use self::sessions::{Port, SessionId};
 pub use self::token::KeyToken;
@@ -35,7 +40,7 @@ use crate::secret::PrivateKey;
 use crate::selftest;
 use crate::state::{Contents, State};
 use crate::store::{Held, Store};
-use crate::wire::{Command, DeviceInfo, Response};
+use crate::wire::{CertificateKind, Command, DeviceInfo, Response};
 
 /// What a device needs from its surroundings.
 #[derive(Clone)]
@@ -68,6 +73,7 @@ pub struct Device {
     audit: Mutex<AuditLog>,
     identity: watch::Sender<Option<Arc<Identity>>>,
     conditions: watch::Sender<Conditions>,
+    tokens: Mutex<Tokens>,
 }
 
 /// What a server of the device needs for TLS: the cluster's certificate and its key.
@@ -108,6 +114,7 @@ impl Device {
             audit: Mutex::new(audit),
             identity,
             conditions,
+            tokens: Mutex::default(),
         })
     }
 
@@ -186,7 +193,42 @@ impl Device {
                 self.generate_sealed(session, handle, &aad, bytes, with_plaintext)
             }
             Command::Random { bytes } => self.random(session, bytes),
+            Command::ShareKey { handle, user, share } => {
+                self.share_key(session, handle, user, share)
+            }
+            Command::SetAttribute { handle, attribute, value } => {
+                self.set_attribute(session, handle, attribute, &value)
+            }
+            Command::ExtractUser { user } => self.extract_user(session, user),
+            Command::InsertUser { object } => self.insert_user(session, &object),
+            Command::RegisterQuorumKey { name, token, signature, key } => {
+                self.register_quorum_key(session, &name, &token, &signature, key)
+            }
+            Command::SetQuorumValue { service, value } => {
+                self.set_quorum_value(session, service, value)
+            }
+            Command::QuorumValue { service } => self.quorum_value(session, service),
+            Command::GetToken { service } => self.get_token(session, service),
+            Command::ApproveToken { file, approver, signature } => {
+                self.approve_token(session, &file, &approver, &signature)
+            }
+            Command::ListTokens => self.list_tokens(session),
+            Command::Certificate { kind } => self.certificate(kind),
         }
+    }
+
+    /// One of the certificates that anybody may see.
+    fn certificate(&self, kind: CertificateKind) -> Result<Response, Refusal> {
+        let state = self.state()?;
+        let cluster = state.contents.initialized_cluster()?;
+        let claim = cluster.claimed.as_ref().ok_or(Refusal::NotInitialized)?;
+        let certificate = match kind {
+            CertificateKind::ManufacturerHardware => &cluster.manufacturer_hardware_certificate,
+            CertificateKind::CustomerRoot => &claim.trust_anchor,
+            CertificateKind::Cluster => &claim.certificate,
+            CertificateKind::Hsm => &cluster.hsm_certificate,
+        };
+        Ok(Response::Certificate { certificate: certificate.clone() })
     }
 
     /// What anybody may know about the device.

@@ -1,18 +1,25 @@
 //! Users: login, lock-out, creation, deletion, passwords.
 
+use super::quorum::{Quorum, QuorumService};
 use super::sessions::{Login, Officer, SessionId};
 use super::{Device, lock};
 use crate::audit::{Opcode, Subject};
 use crate::crypto::{self, PasswordVerified};
 use crate::error::Refusal;
 use crate::secret::Password;
-use crate::user::{Role, SecondFactorKey, User, UserId, UserList, UserName};
+use crate::user::{Role, SecondFactorKey, User, UserId, UserInfo, UserList, UserName};
 use crate::wire::{Response, Signature};
 
 impl Device {
     pub(super) fn list_users(&self) -> Result<Response, Refusal> {
-        let users = self.state()?.contents.users.values().map(|user| user.public()).collect();
-        let users = UserList::new(users).map_err(|_| Refusal::CapacityExhausted)?;
+        let state = self.state()?;
+        let keys = &state.contents.quorum.keys;
+        let users = state
+            .contents
+            .users
+            .values()
+            .map(|user| UserInfo { quorum_key: keys.contains_key(&user.id), ..user.public() });
+        let users = UserList::new(users.collect()).map_err(|_| Refusal::CapacityExhausted)?;
         Ok(Response::Users { users })
     }
 
@@ -125,9 +132,28 @@ impl Device {
             Role::CryptoOfficer => Opcode::CreateOfficer,
             _ => Opcode::CreateUser,
         };
-        let outcome = self.try_create_user(&officer, role, name, password, second_factor);
+        let outcome = self.with_quorum(session, |_quorum| {
+            self.try_create_user(&officer, role, name, password, second_factor)
+        });
         self.record(session, opcode, Subject::User(name, role), &outcome)?;
         outcome.map(|_| Response::Done)
+    }
+
+    /// Does an operation of user management with the quorum that it needs, which its success spends.
+    fn with_quorum<T>(
+        &self,
+        session: SessionId,
+        operation: impl FnOnce(&Quorum) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let login = self.logged_in(session)?;
+        let quorum = match login.role {
+            Role::CryptoOfficer => self.quorum(&login, QuorumService::UserManagement)?,
+            // Its role will be refused; an officer's token is none of its business.
+            _ => return Err(Refusal::RoleNotAllowed { role: login.role }),
+        };
+        let done = operation(&quorum)?;
+        self.spend(&quorum);
+        Ok(done)
     }
 
     fn try_create_user(
@@ -162,7 +188,8 @@ impl Device {
         name: &UserName,
     ) -> Result<Response, Refusal> {
         let officer = self.officer(session)?;
-        let outcome = self.try_delete_user(&officer, role, name);
+        let outcome =
+            self.with_quorum(session, |_quorum| self.try_delete_user(&officer, role, name));
         self.record(session, Opcode::DeleteUser, Subject::User(name, role), &outcome)?;
         outcome.map(|()| Response::Done)
     }
@@ -185,6 +212,7 @@ impl Device {
                 return Err(Refusal::UserOwnsKeys { name: name.clone() });
             }
             contents.users.remove(&user);
+            contents.quorum.keys.remove(&user);
             Ok(())
         })
     }
@@ -197,7 +225,13 @@ impl Device {
         password: &Password,
     ) -> Result<Response, Refusal> {
         let login = self.logged_in(session)?;
-        let outcome = self.try_change_password(session, &login, role, name, password);
+        let own = login.role == role && login.name == *name;
+        let outcome = match own {
+            true => self.try_change_password(session, &login, role, name, password),
+            false => self.with_quorum(session, |_quorum| {
+                self.try_change_password(session, &login, role, name, password)
+            }),
+        };
         self.record(session, Opcode::ChangePassword, Subject::User(name, role), &outcome)?;
         outcome.map(|()| Response::Done)
     }
