@@ -21,7 +21,7 @@
 //! | `registry` | the state: snapshots to read, one thread that writes |
 //! | `storage` | SQLite behind a trait |
 //! | `policy` | key and identity policies, and the decision |
-//! | `mgmt` | the management tool of a CloudHSM cluster |
+//! | `mgmt`, `hsm_cli` | the management tools of a CloudHSM cluster, the older and the newer |
 //! | `protocol` | AWS JSON 1.1: members, validation, faults |
 //! | `records`, `ids`, `clock` | plain values |
 //!
@@ -57,6 +57,7 @@ mod cloudhsm;
 mod emulator;
 mod error;
 mod expiry;
+pub mod hsm_cli;
 pub mod ids;
 mod keystore;
 mod kms;

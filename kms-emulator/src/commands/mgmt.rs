@@ -15,7 +15,7 @@ const LINE_BYTES_MAX: u64 = 4_096;
 
 /// Where the tool's file is.
 #[derive(Debug, clap::Args)]
-struct Place {
+pub(super) struct Place {
     /// Configuration of the tool [default: cloudhsm_mgmt_util.cfg in
     /// $XDG_CONFIG_HOME/strongroom or ~/.config/strongroom]
     #[arg(env = "STRONGROOM_MGMT_CONFIG", value_name = "FILE")]
@@ -23,7 +23,7 @@ struct Place {
 }
 
 impl Place {
-    fn path(&self) -> Result<PathBuf, Box<dyn Error>> {
+    pub(super) fn path(&self) -> Result<PathBuf, Box<dyn Error>> {
         if let Some(path) = &self.config {
             return Ok(path.clone());
         }
@@ -144,7 +144,7 @@ fn addresses_of(configuration: Option<&Configuration>) -> Vec<IpAddr> {
         .unwrap_or_default()
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
@@ -176,6 +176,15 @@ impl Console for Terminal {
         let _hidden = Hidden::new()?;
         self.line()
     }
+}
+
+/// Asks for a line that a terminal does not show; the end of the input is an empty one.
+pub(super) fn prompt_secret(prompt: &str) -> io::Result<Zeroizing<String>> {
+    let mut err = io::stderr();
+    write!(err, "{prompt}")?;
+    let secret = Terminal.secret()?.unwrap_or_default();
+    writeln!(err)?;
+    Ok(secret)
 }
 
 /// The terminal shows nothing of what is typed until this is dropped.

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod hsm;
+mod hsm_cli;
 mod mgmt;
 mod network;
 mod serve;
@@ -28,6 +29,8 @@ enum Command {
     Network(network::Network),
     /// Manage the users of a cluster's HSMs, as cloudhsm_mgmt_util does
     Mgmt(mgmt::Mgmt),
+    /// Manage users, keys and quorums of a cluster, as CloudHSM CLI does, in JSON
+    HsmCli(hsm_cli::HsmCli),
     /// Tell the management tool which HSMs there are
     Configure(mgmt::Configure),
 }
@@ -39,6 +42,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Hsm(hsm) => hsm.run(),
         Command::Network(network) => network.run(),
         Command::Mgmt(mgmt) => mgmt.run(),
+        Command::HsmCli(cli) => cli.run(),
         Command::Configure(configure) => configure.run(),
     };
     match result {

@@ -139,7 +139,7 @@ async fn members(server: &Endpoint, anchor: &TrustAnchor) -> Result<Vec<IpAddr>,
 }
 
 /// Opens a management connection to an HSM.
-pub(super) async fn connect(server: &Endpoint, anchor: &TrustAnchor) -> Result<Client, MgmtError> {
+pub(crate) async fn connect(server: &Endpoint, anchor: &TrustAnchor) -> Result<Client, MgmtError> {
     let address = SocketAddr::new(server.hostname, server.port);
     let wait = Duration::from_secs(CONNECT_SECONDS_MAX);
     Ok(Client::connect(address, anchor, wait).await?)

@@ -29,6 +29,7 @@ mod shell;
 mod tests;
 mod users;
 
+pub(crate) use configuration::connect as connect_to;
 pub use configuration::{Configuration, Endpoint};
 pub use console::Console;
 pub use error::MgmtError;
