@@ -10,10 +10,13 @@ use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{ConnectionStateType, DataKeySpec};
+use serde_json::{Value, json};
 use strongroom_kms::admin::{AdminRequest, HsmReport, ask};
 use strongroom_peers::{CustomKeyStore, KmsServer, PeerError, require};
 
-use crate::marker;
+use crate::harness::exchange;
+use crate::marker::{self, Marker};
+use crate::signer::{RawRequest, Signer};
 
 /// A server process on which boto3, openssl and the management tool have played the story.
 struct Played {
@@ -71,6 +74,53 @@ impl Played {
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
+    }
+
+    /// Replies to operations of every kind, as they come over the wire.
+    fn replies(&self) -> Vec<(String, Vec<u8>)> {
+        let key = json!({ "KeyId": self.story.alias });
+        let data_key = json!({ "KeyId": self.story.alias, "KeySpec": "AES_256" });
+        let store = json!({ "CustomKeyStoreId": self.story.key_store_id });
+        let random = json!({ "CustomKeyStoreId": self.story.key_store_id, "NumberOfBytes": 1_024 });
+        let mut replies = Vec::new();
+        for (target, input) in [
+            ("TrentService.DescribeKey", &key),
+            ("TrentService.GenerateDataKey", &data_key),
+            ("TrentService.GenerateDataKeyWithoutPlaintext", &data_key),
+            ("TrentService.GenerateRandom", &random),
+            ("TrentService.DescribeCustomKeyStores", &store),
+            ("TrentService.ListKeys", &json!({})),
+            ("TrentService.ListAliases", &json!({})),
+            ("TrentService.GetPublicKey", &key),
+            ("BaldrApiService.DescribeClusters", &json!({})),
+            ("BaldrApiService.DescribeBackups", &json!({})),
+        ] {
+            replies.push((target.to_owned(), self.send(target, input)));
+        }
+        let made: Value = serde_json::from_slice(&replies[1].1).unwrap();
+        let sealed = json!({ "CiphertextBlob": made["CiphertextBlob"] });
+        let opened = self.send("TrentService.Decrypt", &sealed);
+        assert!(String::from_utf8_lossy(&opened).contains("Plaintext"));
+        replies.push(("TrentService.Decrypt".to_owned(), opened));
+        replies
+    }
+
+    fn send(&self, target: &str, input: &Value) -> Vec<u8> {
+        let value = |name: &str| {
+            let environment = self.server.environment();
+            environment.into_iter().find(|(key, _)| *key == name).unwrap().1
+        };
+        let service = if target.starts_with("Baldr") { "cloudhsm" } else { "kms" };
+        let signer = Signer {
+            access_key_id: value("AWS_ACCESS_KEY_ID"),
+            secret: value("AWS_SECRET_ACCESS_KEY"),
+            region: value("AWS_REGION"),
+            service: service.to_owned(),
+        };
+        let endpoint = self.server.endpoint();
+        let host = endpoint.trim_start_matches("http://");
+        let request = RawRequest::json(host, target, &input.to_string());
+        exchange(host, &signer.sign(&request).to_bytes()).body
     }
 
     async fn connection(&self) -> ConnectionStateType {
@@ -198,28 +248,36 @@ async fn settle(played: &Played) -> ConnectionStateType {
 /// K3. The marker is the key itself: the test opens the sealed state of a device as only the device
 /// should, and looks for the key everywhere else.
 #[tokio::test(flavor = "multi_thread")]
-async fn key_bytes_are_in_no_file_and_not_in_the_memory_of_the_kms() {
+async fn key_bytes_are_in_no_file_no_reply_and_not_in_the_memory_of_the_kms() {
     let played = require!(tokio::task::block_in_place(Played::new));
     played.encrypt().await.unwrap();
     let hsms = played.hsms().await;
     let key = marker::key_in(&hsms[0].directory);
     assert_eq!(key, marker::key_in(&hsms[1].directory), "both HSMs have the same key");
+    let marker = Marker::of(&key);
+    let replies = played.replies();
+    for (operation, reply) in &replies {
+        assert!(!marker.is_in(reply), "the key is in a reply to {operation}");
+    }
     let mut places = 0_usize;
     for file in files(&played.data_dir()) {
         let bytes = std::fs::read(&file).unwrap_or_default();
-        assert!(!contains(&bytes, &key), "the key is in {}", file.display());
+        assert!(!marker.is_in(&bytes), "the key is in {}", file.display());
         places += 1;
     }
-    assert!(!contains(played.server.log().as_bytes(), &key));
+    assert!(!marker.is_in(played.server.log().as_bytes()));
     let (Some(kms), Some(device)) = (memory(played.server.id()), memory(hsms[0].process.unwrap()))
     else {
         report("skipped in part: K3 is shown for files, not for memory, which cannot be read here");
         return;
     };
-    assert!(contains(&device, &key), "the search finds the key where it is");
-    assert!(!contains(&kms, &key), "the key is in the memory of the KMS");
-    let megabytes = kms.len() / 1_000_000;
-    report(&format!("K3: {places} files and {megabytes} MB of memory searched: 0 hits"));
+    assert!(marker.is_in(&device), "the search finds the key where it is");
+    assert!(!marker.is_in(&kms), "the key is in the memory of the KMS");
+    let (megabytes, replies) = (kms.len() / 1_000_000, replies.len());
+    report(&format!(
+        "K3: {places} files with logs and audit records, {replies} replies and {megabytes} MB of \
+         memory of the KMS searched: 0 hits; found in the memory of the HSM"
+    ));
 }
 
 /// The readable memory of a process, if the system lets us.
@@ -255,10 +313,6 @@ fn files(dir: &Path) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
 }
 
 fn report(line: &str) {

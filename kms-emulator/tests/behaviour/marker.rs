@@ -6,6 +6,34 @@ use std::path::Path;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
 use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A key in every form in which it might be written down: its bytes, in hexadecimal, in Base64 at each of the
+/// three places where it may begin.
+pub(crate) struct Marker {
+    forms: Vec<Vec<u8>>,
+}
+
+impl Marker {
+    pub(crate) fn of(key: &[u8; 32]) -> Self {
+        let mut forms = vec![key.to_vec(), hex::encode(key).into(), hex::encode_upper(key).into()];
+        for before in 0..3 {
+            let text = STANDARD.encode([vec![0; before], key.to_vec()].concat());
+            // The first and the last letters depend on what stands beside the key.
+            forms.push(text.as_bytes()[4..40].to_vec());
+        }
+        Self { forms }
+    }
+
+    pub(crate) fn is_in(&self, haystack: &[u8]) -> bool {
+        self.forms.iter().any(|form| contains(haystack, form))
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
 
 /// The key of the device whose directory is `dir`, which has exactly one.
 pub(crate) fn key_in(dir: &Path) -> [u8; 32] {
