@@ -2,10 +2,13 @@
 //!
 //! A target panics when it finds a fault. It takes every input, and does the same with it every time.
 
+pub mod arn;
 pub mod footer;
 pub mod frame;
 pub mod header;
 pub mod keyring;
+pub mod keys;
+pub mod record;
 pub mod round_trip;
 pub mod stream;
 
@@ -17,13 +20,16 @@ mod permissive;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const ALL: [(&str, Target); 6] = [
+pub const ALL: [(&str, Target); 9] = [
     ("header", header::run),
     ("frame", frame::run),
     ("footer", footer::run),
     ("stream", stream::run),
     ("round_trip", round_trip::run),
     ("keyring", keyring::run),
+    ("keys", keys::run),
+    ("arn", arn::run),
+    ("record", record::run),
 ];
 
 /// The inputs to start from, for the target of that name: what its format looks like when it is right.
@@ -34,7 +40,11 @@ pub fn seeds(name: &str) -> Vec<Vec<u8>> {
         "footer" => footer::seeds(),
         "stream" => stream::seeds(),
         "round_trip" => round_trip::seeds(),
-        _ => keyring::seeds(),
+        "keyring" => keyring::seeds(),
+        "keys" => keys::seeds(),
+        "arn" => arn::seeds(),
+        "record" => record::seeds(),
+        _ => Vec::new(),
     }
 }
 

@@ -37,7 +37,9 @@ pub fn run(input: &[u8]) {
         let opened = now(oneshot::decrypt(&message, &manager, &reading())).expect("our own");
         assert_eq!(opened.plaintext, plaintext);
         assert!(
-            context.iter().all(|(key, value)| opened.encryption_context.get(key) == Some(value))
+            context
+                .iter()
+                .all(|(key, value)| opened.header.encryption_context.get(key) == Some(value))
         );
         let pending = PendingReader::read_header(&message[..], &reading()).expect("our own");
         let materials = now(manager.decryption_materials(pending.request())).expect("a known key");
