@@ -82,7 +82,7 @@ impl Envelope {
         let fail = |source| Error::Decrypt { object: name, source: Box::new(source) };
         let options = self.decrypt_options(name).map_err(fail)?;
         let opened = oneshot::decrypt(message, &*self.materials, &options).await.map_err(fail)?;
-        if opened.suite != suite(name) {
+        if opened.header.suite != suite(name) {
             return Err(Error::Damaged { object: name, what: "its algorithm suite is another" });
         }
         Ok(opened.plaintext)

@@ -124,17 +124,29 @@ pub enum Fault {
     /// The content length is more than the frame length (or the format's limit) allows.
     #[error("content length {0} is more than the header allows")]
     ContentLength(u64),
+    /// The final frame has another length than the length of the message leaves to it.
+    #[error(
+        "the final frame has {found} bytes of content where the message's length leaves {expected}"
+    )]
+    FinalLength {
+        /// What the message's length leaves, in bytes.
+        expected: u64,
+        /// What the frame says, in bytes.
+        found: u64,
+    },
     /// No layout of frames has this message length.
     #[error("no sequence of frames is {0} bytes long")]
     MessageLength(u64),
 }
 
-/// Why one encrypted data key did not give the data key.
+/// Why one encrypted data key did not give the data key, or one of several keyrings.
 #[derive(Debug)]
 pub struct KeyAttempt {
-    /// The provider id of the encrypted data key, e.g. `aws-kms`.
+    /// The provider id of the encrypted data key, e.g. `aws-kms`; `keyring` when a keyring failed as a
+    /// whole, whatever the encrypted data keys.
     pub provider_id: String,
-    /// The wrapping key it names: a key ARN, or the name of a raw key.
+    /// The wrapping key that the encrypted data key names: a key ARN, or the name of a raw key. Of a keyring
+    /// its [name](crate::keyring::Keyring::name).
     pub key: String,
     /// What the keyring met; `None` when the key is not one that the keyring may use.
     pub failure: Option<Box<Error>>,

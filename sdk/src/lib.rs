@@ -25,7 +25,7 @@
 //!
 //! let opened = oneshot::decrypt(&message, &manager, &DecryptOptions::default()).await?;
 //! assert_eq!(opened.plaintext, b"plaintext");
-//! assert_eq!(opened.encryption_context.get("tenant"), Some("42"));
+//! assert_eq!(opened.header.encryption_context.get("tenant"), Some("42"));
 //! # Ok(()) }
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 //! ```
@@ -55,6 +55,7 @@
 //! | [`policy`], [`options`] | what a caller allows and demands |
 //! | [`materials`] | what one message needs, from the keyrings to the engine |
 //! | [`kms`] | the operations of a KMS, as a trait; names of its keys; the AWS client behind it (feature `aws-kms`) |
+//! | `memory` | room for outputs, in huge pages when it is much |
 //! | [`clock`], [`cache`] | what time it is; materials that are used more than once |
 //! | [`key_store`] | branch keys, which wrap data keys without a call of the KMS for each |
 //! | [`keyring`], [`cmm`] | who wraps and unwraps data keys |
@@ -99,6 +100,7 @@ pub mod keyring;
 pub mod keys;
 pub mod kms;
 pub mod materials;
+mod memory;
 pub mod message;
 pub mod oneshot;
 pub mod options;

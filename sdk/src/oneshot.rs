@@ -5,7 +5,7 @@
 //! The functions that end in `_into` write over a vector of the caller's. One that served for a message
 //! before costs no fresh memory, whose first use takes as long as the cipher does.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::cmm::MaterialsManager;
 use crate::engine::{Decryptor, Encryptor, SingleBlockEncryptor};
@@ -13,34 +13,25 @@ use crate::error::{Error, Result};
 use crate::materials::{
     DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
 };
-use crate::message::encryption_context::EncryptionContext;
+use crate::memory::resize_for_overwrite;
 use crate::message::frame::{
     FINAL_OVERHEAD_BYTES, Kind, REGULAR_OVERHEAD_BYTES, SINGLE_BLOCK_OVERHEAD_BYTES,
 };
-use crate::message::header::{Header, Parsed};
-use crate::message::suite::AlgorithmSuite;
+use crate::message::header::{Header, HeaderFields, Parsed};
+use crate::message::limits::SIGNATURE_BYTES_MAX;
 use crate::options::{DecryptOptions, EncryptOptions};
 
 //= client-apis/decrypt.md#output
 //# The client MUST return as output to this operation:
+//= client-apis/decrypt.md#output
+//# The client SHOULD return as an output:
 /// A message that was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     /// The plaintext.
     pub plaintext: Vec<u8>,
-    /// The authenticated encryption context.
-    pub encryption_context: EncryptionContext,
-    /// The suite of the message.
-    pub suite: AlgorithmSuite,
-}
-
-/// What an opened message says beside its plaintext.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Particulars {
-    /// The authenticated encryption context.
-    pub encryption_context: EncryptionContext,
-    /// The suite of the message.
-    pub suite: AlgorithmSuite,
+    /// What the header says, authenticated: the encryption context, the suite, and all else.
+    pub header: HeaderFields,
 }
 
 //= client-apis/client.md#encrypt
@@ -48,6 +39,9 @@ pub struct Particulars {
 //= client-apis/encrypt.md#plaintext
 //# This MUST be a sequence of bytes.
 /// Encrypts `plaintext` into one message.
+///
+/// Its header says under which suite, context and keys, which the materials manager may have chosen:
+/// [`Header::parse`] reads it, and [`seal_into`] returns it.
 ///
 /// # Errors
 /// What the materials manager returns, and as [`Encryptor`].
@@ -85,7 +79,12 @@ pub fn seal(
     Ok(message)
 }
 
-/// As [`seal`], over what `message` held before. After an error it is empty.
+//= client-apis/encrypt.md#output
+//# This behavior MUST output the following if the behavior is successful:
+//= client-apis/encrypt.md#output
+//# The client SHOULD return as an output:
+/// As [`seal`], over what `message` held before, which is empty after an error; returns what the header
+/// says.
 ///
 /// # Errors
 /// As [`Encryptor`].
@@ -94,7 +93,7 @@ pub fn seal_into(
     materials: EncryptionMaterials,
     options: &EncryptOptions,
     message: &mut Vec<u8>,
-) -> Result<()> {
+) -> Result<HeaderFields> {
     let mut encryptor = Encryptor::new(materials, options).inspect_err(|_| message.clear())?;
     let sealed = seal_frames(plaintext, &mut encryptor, message);
     //= client-apis/encrypt.md#encrypted-message
@@ -102,9 +101,10 @@ pub fn seal_into(
     //= client-apis/encrypt.md#behavior
     //# Any data that is not specified within the message format MUST NOT be added to the output
     //# message.
-    let footer = sealed.and_then(|()| encryptor.finish()).inspect_err(|_| message.clear())?;
+    let finished = sealed.and_then(|()| encryptor.finish_with_fields());
+    let (footer, fields) = finished.inspect_err(|_| message.clear())?;
     message.extend_from_slice(&footer);
-    Ok(())
+    Ok(fields)
 }
 
 /// Encrypts `plaintext` into one message without frames; see [`SingleBlockEncryptor`] for what that is
@@ -169,12 +169,12 @@ pub async fn decrypt(
 /// As [`decrypt`].
 pub fn open(message: &[u8], parsed: Parsed, materials: DecryptionMaterials) -> Result<Opened> {
     let mut plaintext = Vec::new();
-    let Particulars { encryption_context, suite } =
-        open_into(message, parsed, materials, &mut plaintext)?;
-    Ok(Opened { plaintext, encryption_context, suite })
+    let header = open_into(message, parsed, materials, &mut plaintext)?;
+    Ok(Opened { plaintext, header })
 }
 
-/// As [`open`], over what `plaintext` held before. After an error it is empty, and what was in it wiped.
+/// As [`open`], over what `plaintext` held before; returns what the header says. After an error
+/// `plaintext` is empty, and what was in it wiped.
 ///
 /// # Errors
 /// As [`decrypt`].
@@ -183,22 +183,17 @@ pub fn open_into(
     parsed: Parsed,
     materials: DecryptionMaterials,
     plaintext: &mut Vec<u8>,
-) -> Result<Particulars> {
+) -> Result<HeaderFields> {
     // Wiped when it is dropped, which is when anything turns out to be wrong.
     let mut guarded = Zeroizing::new(std::mem::take(plaintext));
-    let header = parsed.header.verify(materials)?;
-    let particulars = Particulars {
-        encryption_context: header.encryption_context().clone(),
-        suite: header.suite(),
-    };
-    let mut decryptor = Decryptor::new(header);
+    let mut decryptor = Decryptor::new(parsed.header.verify(materials)?);
     let body = message.split_at_checked(parsed.length).map_or(&[][..], |(_, body)| body);
     open_body(&mut decryptor, body, &mut guarded)?;
     //= client-apis/decrypt.md#behavior
     //# If the input encrypted message is not being streamed to this operation, all output MUST NOT
     //# be released until after these steps complete successfully.
     *plaintext = std::mem::take(&mut guarded);
-    Ok(particulars)
+    Ok(decryptor.into_header_fields())
 }
 
 /// The request with the bound that a plaintext of known length sets.
@@ -214,6 +209,9 @@ pub(crate) fn of_known_length(request: &EncryptionRequest, plaintext: &[u8]) -> 
     //# MUST be ignored.
     EncryptionRequest { plaintext_length_max: Some(plaintext.len() as u64), ..request.clone() }
 }
+
+/// Longest footer that is written, in bytes.
+const FOOTER_BYTES_MAX: usize = 2 + SIGNATURE_BYTES_MAX;
 
 /// How a plaintext of known length is divided into frames.
 pub(crate) struct Layout {
@@ -248,21 +246,13 @@ impl Layout {
         encryptor: &Encryptor,
         message: &'a mut Vec<u8>,
     ) -> &'a mut [u8] {
-        resize_for_overwrite(message, self.message_bytes);
+        // The footer comes later, and shall not move all the rest then.
+        resize_for_overwrite(message, self.message_bytes + FOOTER_BYTES_MAX);
+        message.truncate(self.message_bytes);
         let (header, frames) = message.split_at_mut(encryptor.header().len());
         header.copy_from_slice(encryptor.header());
         frames
     }
-}
-
-/// Makes `bytes` that long; what it holds is going to be written over. Only what is new costs zeros, and
-/// an empty vector takes them from the system as they are.
-pub(crate) fn resize_for_overwrite(bytes: &mut Vec<u8>, length: usize) {
-    if bytes.capacity() < length {
-        bytes.zeroize();
-        *bytes = vec![0; length];
-    }
-    bytes.resize(length, 0);
 }
 
 fn seal_frames(plaintext: &[u8], encryptor: &mut Encryptor, message: &mut Vec<u8>) -> Result<()> {

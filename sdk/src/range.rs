@@ -277,6 +277,9 @@ fn open_frames(
         let (frame, more) = from.split_at_checked(frame_bytes).ok_or_else(truncated)?;
         let wanted = content_bytes.saturating_sub(skip).min(to.len());
         let (room, rest) = to.split_at_mut_checked(wanted).ok_or_else(truncated)?;
+        if kind == Kind::Final {
+            require_final_length(opener, number, frame, content_bytes)?;
+        }
         if wanted == content_bytes {
             opener.open_into(number, kind, frame, room)?;
         } else {
@@ -285,6 +288,23 @@ fn open_frames(
             room.copy_from_slice(content.get(skip..skip + wanted).ok_or_else(truncated)?);
         }
         (from, to, skip) = (more, rest, 0);
+    }
+    Ok(())
+}
+
+/// Refuses a final frame that says itself that it is shorter than the map has it: that is what is wrong
+/// with the message, not the caller's buffer. One that says it is longer is truncated.
+fn require_final_length(
+    opener: &FrameOpener,
+    number: FrameNumber,
+    frame: &[u8],
+    expected: usize,
+) -> Result<()> {
+    let prefix = Prefix::parse_framed(frame, number, opener.frame_length())?;
+    let (found, expected) = (prefix.content_bytes, expected as u64);
+    if prefix.kind == Kind::Final && found < expected {
+        let region = Kind::Final.region(number);
+        return Err(Error::Malformed { region, fault: Fault::FinalLength { expected, found } });
     }
     Ok(())
 }

@@ -12,12 +12,8 @@ use crate::engine::Encryptor;
 use crate::engine::pull::{Pull, Step};
 use crate::error::{Error, Result};
 use crate::materials::{DecryptionMaterials, DecryptionRequest, EncryptionMaterials};
-use crate::message::encryption_context::EncryptionContext;
-use crate::message::frame::REGULAR_OVERHEAD_BYTES;
-use crate::message::header::{Header, Parsed, Unverified, Verified};
+use crate::message::header::{Header, HeaderFields, Parsed, Unverified, Verified};
 use crate::message::limits::Limits;
-use crate::message::suite::AlgorithmSuite;
-use crate::oneshot::resize_for_overwrite;
 use crate::options::{DecryptOptions, EncryptOptions};
 
 mod buffered;
@@ -30,7 +26,19 @@ pub(crate) use frame_buffer::FrameBuffer;
 pub(crate) const HEADER_GUESS_BYTES: usize = 4096;
 
 /// Bytes of plaintext that are sealed and written at once, when frames are shorter.
-const BATCH_BYTES: usize = 64 * 1024;
+pub(crate) const BATCH_BYTES: usize = 64 * 1024;
+
+/// The whole frames at the start of `bytes` that are not the last of it, so that none of them is the final
+/// one: as many as have `most_bytes`, at least one; `None` when there is none.
+pub(crate) fn frames_before_more(
+    bytes: &[u8],
+    frame_length: usize,
+    most_bytes: usize,
+) -> Option<&[u8]> {
+    let frames = bytes.len().saturating_sub(1) / frame_length;
+    let frames = frames.min((most_bytes / frame_length).max(1));
+    bytes.get(..frames * frame_length).filter(|content| !content.is_empty())
+}
 
 //= client-apis/streaming.md#inputs
 //# In order to support streaming, the operation MUST accept some input within a streaming
@@ -94,6 +102,12 @@ impl<W: Write> EncryptWriter<W> {
     #[must_use]
     pub fn header(&self) -> &[u8] {
         self.encryptor.header()
+    }
+
+    /// What the header says: the suite, the encryption context and all else that the materials brought.
+    #[must_use]
+    pub fn header_fields(&self) -> &HeaderFields {
+        self.encryptor.header_fields()
     }
 
     //= client-apis/streaming.md#inputs
@@ -185,12 +199,7 @@ impl<W: Write> EncryptWriter<W> {
     fn write_frames_of(&mut self, content: &[u8]) -> Result<()> {
         self.require_whole()?;
         self.failed = true;
-        let frames = content.len() / self.encryptor.frame_length();
-        let run = self.encryptor.take_run(frames)?;
-        resize_for_overwrite(&mut self.batch, content.len() + frames * REGULAR_OVERHEAD_BYTES);
-        let (sealing, mut signing) = self.encryptor.lanes();
-        sealing.seal_run(run, content, &mut self.batch)?;
-        signing.update(&self.batch);
+        self.encryptor.seal_frames_over(content, &mut self.batch)?;
         self.inner.write_all(&self.batch).map_err(Error::io("writing frames"))?;
         self.failed = false;
         Ok(())
@@ -210,11 +219,9 @@ impl<W: Write> Write for EncryptWriter<W> {
             self.write_frame()?;
         }
         // More than a frame at once: the first of it is not the final frame, and needs no copy.
-        let frame_length = self.encryptor.frame_length();
-        let frames = bytes.len().saturating_sub(1) / frame_length;
-        let frames = frames.min((BATCH_BYTES / frame_length).max(1));
-        match bytes.split_at_checked(frames * frame_length) {
-            Some((content, _more)) if frames > 0 && self.frame.is_empty() => {
+        let content = frames_before_more(bytes, self.encryptor.frame_length(), BATCH_BYTES);
+        match content {
+            Some(content) if self.frame.is_empty() => {
                 //= client-apis/encrypt.md#construct-the-body
                 //# Before the end of the input is indicated, this operation MUST process as much of
                 //# the consumable bytes as possible by constructing regular frames.
@@ -306,14 +313,7 @@ impl<R: Read> PendingReader<R> {
         //= client-apis/decrypt.md#verify-the-header
         //# This operation SHOULD release the parsed encryption context, algorithm suite ID, and
         //# other header information as soon as tag verification succeeds.
-        let encryption_context = header.encryption_context().clone();
-        let suite = header.suite();
-        Ok(DecryptReader {
-            inner,
-            pull: Pull::new(header, body, &limits),
-            encryption_context,
-            suite,
-        })
+        Ok(DecryptReader { inner, pull: Pull::new(header, body, &limits) })
     }
 }
 
@@ -418,21 +418,13 @@ pub struct DecryptReader<R> {
     //# perform this operation, that implementation SHOULD NOT provide an API that allows the caller
     //# to stream the encrypted message.
     pull: Pull,
-    encryption_context: EncryptionContext,
-    suite: AlgorithmSuite,
 }
 
 impl<R> DecryptReader<R> {
-    /// The authenticated encryption context.
+    /// What the header says, authenticated: the encryption context, the suite, and all else.
     #[must_use]
-    pub fn encryption_context(&self) -> &EncryptionContext {
-        &self.encryption_context
-    }
-
-    /// The suite of the message.
-    #[must_use]
-    pub fn suite(&self) -> AlgorithmSuite {
-        self.suite
+    pub fn header_fields(&self) -> &HeaderFields {
+        self.pull.header_fields()
     }
 }
 
@@ -448,9 +440,16 @@ impl<R: Read> Read for DecryptReader<R> {
     //= client-apis/streaming.md#outputs
     //# There MUST be a mechanism to indicate that the entire output has been released.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(out)?;
-        self.consume(count);
-        Ok(count)
+        loop {
+            // A frame that fits needs no copy.
+            if let Some(count) = self.pull.open_into(out)? {
+                return Ok(count);
+            }
+            match self.pull.step()? {
+                Step::More => read_more(&mut self.inner, &mut self.pull)?,
+                Step::Plaintext | Step::End => return Ok(self.pull.give(out)),
+            }
+        }
     }
 }
 
@@ -472,13 +471,19 @@ impl<R: Read> BufRead for DecryptReader<R> {
 /// Reads from `inner` until `pull` has plaintext, which is empty at the end of the message.
 pub(crate) fn fill_from<'a>(inner: &mut impl Read, pull: &'a mut Pull) -> io::Result<&'a [u8]> {
     while pull.step()? == Step::More {
-        match inner.read(pull.room()) {
-            Ok(count) => pull.filled(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+        read_more(inner, pull)?;
     }
     Ok(pull.plaintext())
+}
+
+/// Reads once from `inner`.
+fn read_more(inner: &mut impl Read, pull: &mut Pull) -> io::Result<()> {
+    match inner.read(pull.room()) {
+        Ok(count) => pull.filled(count),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// What was written and not yet encrypted must not stay in memory.

@@ -14,10 +14,9 @@ use crate::engine::Encryptor;
 use crate::engine::pull::{Pull, Step};
 use crate::error::{Error, Result};
 use crate::materials::{DecryptionRequest, EncryptionMaterials};
-use crate::message::encryption_context::EncryptionContext;
-use crate::message::suite::AlgorithmSuite;
+use crate::message::header::HeaderFields;
 use crate::options::{DecryptOptions, EncryptOptions};
-use crate::stream::{FrameBuffer, HeaderSearch};
+use crate::stream::{BATCH_BYTES, FrameBuffer, HeaderSearch, frames_before_more};
 
 /// Encrypts what is written to it into a message on `W`.
 ///
@@ -29,6 +28,7 @@ pub struct AsyncEncryptWriter<W> {
     encryptor: Option<Encryptor>,
     frame: FrameBuffer,
     header: Vec<u8>,
+    header_fields: HeaderFields,
     /// Bytes of the message on their way to `inner`.
     sealed: Vec<u8>,
     written: usize,
@@ -43,14 +43,22 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
         let encryptor = Encryptor::new(materials, options)?;
         let frame = FrameBuffer::new(encryptor.frame_length());
         let header = encryptor.header().to_vec();
+        let header_fields = encryptor.header_fields().clone();
         let sealed = header.clone();
-        Ok(Self { inner, encryptor: Some(encryptor), frame, header, sealed, written: 0 })
+        let encryptor = Some(encryptor);
+        Ok(Self { inner, encryptor, frame, header, header_fields, sealed, written: 0 })
     }
 
     /// The header of the message.
     #[must_use]
     pub fn header(&self) -> &[u8] {
         &self.header
+    }
+
+    /// What the header says: the suite, the encryption context and all else that the materials brought.
+    #[must_use]
+    pub fn header_fields(&self) -> &HeaderFields {
+        &self.header_fields
     }
 
     /// Writes the final frame and the footer, flushes, and gives back the writer below, which is not
@@ -66,6 +74,20 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
         Ok(self.inner)
     }
 
+    /// As [`finish`](Self::finish), but a plaintext of whole frames ends with an empty final frame, as
+    /// [`EncryptWriter::finish_with_short_frame`] writes it.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    ///
+    /// [`EncryptWriter::finish_with_short_frame`]: crate::stream::EncryptWriter::finish_with_short_frame
+    pub async fn finish_with_short_frame(mut self) -> Result<W> {
+        if self.frame.is_full() {
+            self.seal_frame()?;
+        }
+        self.finish().await
+    }
+
     /// Writes out what has been sealed.
     fn poll_sealed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.sealed.get(self.written..).filter(|rest| !rest.is_empty()) {
@@ -79,9 +101,9 @@ impl<W: AsyncWrite + Unpin> AsyncEncryptWriter<W> {
         Poll::Ready(Ok(()))
     }
 
+    /// Seals the plaintext that has been collected.
     fn seal_frame(&mut self) -> Result<()> {
-        let complete = Error::OutOfOrder("the message is complete");
-        let encryptor = self.encryptor.as_mut().ok_or(complete)?;
+        let encryptor = self.encryptor.as_mut().ok_or_else(complete)?;
         self.sealed.extend_from_slice(self.frame.seal_regular(encryptor)?);
         self.frame.clear();
         Ok(())
@@ -105,16 +127,27 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.encryptor.is_none() {
-            let complete = Error::OutOfOrder("the message is complete");
-            return Poll::Ready(Err(complete.into()));
-        }
+        let frame_length = this.encryptor.as_ref().ok_or_else(complete)?.frame_length();
         // A full frame waits until more comes: it could be the final one.
         if this.frame.is_full() && !bytes.is_empty() {
             ready!(this.poll_sealed(context))?;
             this.seal_frame()?;
         }
-        Poll::Ready(Ok(this.frame.fill(bytes)))
+        // More than a frame at once: the first of it is not the final frame, and needs no copy.
+        match frames_before_more(bytes, frame_length, BATCH_BYTES) {
+            Some(content) if this.frame.is_empty() => {
+                ready!(this.poll_sealed(context))?;
+                let encryptor = this.encryptor.as_mut().ok_or_else(complete)?;
+                if let Err(error) = encryptor.seal_frames_over(content, &mut this.sealed) {
+                    // What was not sealed must not be written.
+                    this.sealed.clear();
+                    this.encryptor = None;
+                    return Poll::Ready(Err(error.into()));
+                }
+                Poll::Ready(Ok(content.len()))
+            }
+            _ => Poll::Ready(Ok(this.frame.fill(bytes))),
+        }
     }
 
     /// Flushes what has been sealed; a frame that is not full stays here.
@@ -133,13 +166,15 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for AsyncEncryptWriter<W> {
     }
 }
 
+fn complete() -> Error {
+    Error::OutOfOrder("the message is complete")
+}
+
 /// Decrypts the message that it reads from `R`; see [`DecryptReader`](crate::stream::DecryptReader) for
 /// what comes out when.
 pub struct AsyncDecryptReader<R> {
     inner: R,
     pull: Pull,
-    encryption_context: EncryptionContext,
-    suite: AlgorithmSuite,
 }
 
 impl<R: AsyncRead + Unpin> AsyncDecryptReader<R> {
@@ -165,28 +200,15 @@ impl<R: AsyncRead + Unpin> AsyncDecryptReader<R> {
         let header = parsed.header.verify(manager.decryption_materials(&request).await?)?;
         let mut read = search.into_bytes();
         let body = read.split_off(parsed.length.min(read.len()));
-        let encryption_context = header.encryption_context().clone();
-        let suite = header.suite();
-        Ok(Self {
-            inner,
-            pull: Pull::new(header, body, &options.limits),
-            encryption_context,
-            suite,
-        })
+        Ok(Self { inner, pull: Pull::new(header, body, &options.limits) })
     }
 }
 
 impl<R> AsyncDecryptReader<R> {
-    /// The authenticated encryption context.
+    /// What the header says, authenticated: the encryption context, the suite, and all else.
     #[must_use]
-    pub fn encryption_context(&self) -> &EncryptionContext {
-        &self.encryption_context
-    }
-
-    /// The suite of the message.
-    #[must_use]
-    pub fn suite(&self) -> AlgorithmSuite {
-        self.suite
+    pub fn header_fields(&self) -> &HeaderFields {
+        self.pull.header_fields()
     }
 }
 

@@ -107,6 +107,8 @@ pub fn measure(
         through,
         best(rounds, || bench.decrypt_stream())?,
     );
+    let read = best(rounds, || bench.decrypt_read())?;
+    row("decrypt std::io, read", "raw, vector to frame", through, read);
     let buffered = best(rounds, || bench.decrypt_buffered())?;
     row("decrypt std::io, buffered", "raw, vector to frame", through, buffered);
     let ranges = best(rounds, || bench.read_ranges())?;

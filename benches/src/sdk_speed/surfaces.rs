@@ -1,7 +1,7 @@
 //! Every surface of the SDK over the message of a [`Bench`].
 
 use std::hint::black_box;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use strongroom_sdk::{oneshot, parallel};
 use super::{Bench, Outcome, Stopwatch, wait};
 
 const MEBIBYTE: usize = 1 << 20;
+/// Bytes that are read at a time, as programs do that copy from a reader to a writer.
+const READ_BYTES: usize = 256 * 1024;
 
 impl Bench {
     pub(super) fn seal_frames(&self) -> Outcome<Duration> {
@@ -102,6 +104,19 @@ impl Bench {
         }
     }
 
+    /// Into a buffer of the caller's, in which frames are opened that fit.
+    pub(super) fn decrypt_read(&self) -> Outcome<Duration> {
+        let pending = PendingReader::read_header(&self.message[..], &DecryptOptions::default())?;
+        let materials = wait_for(self, &pending)?;
+        let mut plaintext = vec![0; READ_BYTES];
+        let started = Stopwatch::start();
+        let mut reader = pending.verify(materials)?;
+        while reader.read(&mut plaintext)? > 0 {
+            black_box(&plaintext);
+        }
+        Ok(started.elapsed())
+    }
+
     pub(super) fn decrypt_buffered(&self) -> Outcome<Duration> {
         let pending = PendingReader::read_header(&self.message[..], &DecryptOptions::default())?;
         let materials = wait_for(self, &pending)?;
@@ -156,7 +171,7 @@ impl Bench {
     }
 }
 
-fn wait_for<R: std::io::Read>(
+fn wait_for<R: Read>(
     bench: &Bench,
     pending: &PendingReader<R>,
 ) -> Outcome<strongroom_sdk::materials::DecryptionMaterials> {

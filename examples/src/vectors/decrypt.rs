@@ -129,10 +129,13 @@ async fn gives(
         Ok(opened) => opened,
         Err(error) => return verdict_of_error(&error),
     };
-    if let Some(other) = vector.suite.filter(|suite| *suite != opened.suite) {
-        return Verdict::Failed(format!("suite {} where {other} was expected", opened.suite));
+    if let Some(other) = vector.suite.filter(|suite| *suite != opened.header.suite) {
+        return Verdict::Failed(format!(
+            "suite {} where {other} was expected",
+            opened.header.suite
+        ));
     }
-    if let Some(key) = vector.missing_pair(&opened.encryption_context) {
+    if let Some(key) = vector.missing_pair(&opened.header.encryption_context) {
         return Verdict::Failed(format!("encryption context: not the expected value for {key:?}"));
     }
     let mut problems = Vec::new();

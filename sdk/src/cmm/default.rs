@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::message::encrypted_data_key::EncryptedDataKey;
     use crate::message::encryption_context::EncryptionContext;
-    use crate::message::header::{Content, Fields, Header, MessageId, serialize_body};
+    use crate::message::header::{Content, Header, HeaderFields, MessageId, serialize_body};
     use crate::message::limits::Limits;
     use crate::message::suite::AlgorithmSuite;
     use crate::options::DecryptOptions;
@@ -107,13 +107,13 @@ mod tests {
             ciphertext: Vec::new(),
         };
         let message_id = MessageId::fill_with(suite.version(), |_| Ok(())).unwrap();
-        let mut bytes = serialize_body(&Fields {
+        let mut bytes = serialize_body(&HeaderFields {
             suite,
             message_id,
             encryption_context,
             encrypted_data_keys: vec![key],
             content: Content::Framed(1),
-            commitment: Some([0; 32]),
+            key_commitment: Some([0; 32]),
         })
         .unwrap();
         bytes.extend([0; 16]);

@@ -7,13 +7,15 @@ use super::key_schedule::{self, Dialect};
 use super::signature::Signer;
 use crate::error::{Error, Fault, KeyringFault, Region, Result};
 use crate::materials::EncryptionMaterials;
-use crate::message::header::{self, Content, Fields, MessageId};
+use crate::message::header::{self, Content, HeaderFields, MessageId};
 use crate::message::limits::within;
 
 /// A message whose header has been written, and nothing else.
 pub(super) struct Beginning {
     /// The serialised header with its tag.
     pub(super) header: Vec<u8>,
+    /// What it says, with the pairs that are authenticated and not in it.
+    pub(super) fields: HeaderFields,
     pub(super) body_key: BodyKey,
     /// Of signed suites: has taken the header, waits for the body.
     pub(super) signer: Option<Signer>,
@@ -53,13 +55,13 @@ impl Beginning {
         //# The algorithm used to derive a data key from the plaintext data key MUST be the key
         //# derivation algorithm included in the algorithm suite defined above.
         let body_key = BodyKey::new(&*provider, suite, message_id, &keys.cipher_key)?;
-        let fields = Fields {
+        let mut fields = HeaderFields {
             suite,
             message_id,
             encryption_context: materials.header_context(),
             encrypted_data_keys: materials.take_encrypted_data_keys()?,
             content,
-            commitment: keys.commitment,
+            key_commitment: keys.commitment,
         };
         //= client-apis/encrypt.md#construct-the-header
         //# Before encrypting input plaintext, this operation MUST serialize the message header
@@ -68,6 +70,9 @@ impl Beginning {
         //# The encrypted message output by this operation MUST have a message header equal to the
         //# message header calculated in this step.
         let header = authenticated_header(&fields, &materials, &body_key)?;
+        if !materials.required_context_keys().is_empty() {
+            fields.encryption_context = materials.encryption_context().clone();
+        }
         //= data-format/message-footer.md#overview
         //# When an algorithm suite includes a signature algorithm, the message MUST contain a
         //# footer.
@@ -94,7 +99,7 @@ impl Beginning {
             signer.update(&header);
         }
         let bound = PlaintextBound { max: materials.plaintext_length_max(), taken: 0 };
-        Ok(Self { header, body_key, signer, bound })
+        Ok(Self { header, fields, body_key, signer, bound })
     }
 }
 
@@ -134,7 +139,7 @@ fn malformed_header(fault: Fault) -> Error {
 }
 
 fn authenticated_header(
-    fields: &Fields,
+    fields: &HeaderFields,
     materials: &EncryptionMaterials,
     body_key: &BodyKey,
 ) -> Result<Vec<u8>> {

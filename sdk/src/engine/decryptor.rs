@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::message::footer::Footer;
 use crate::message::frame::REGULAR_OVERHEAD_BYTES;
 use crate::message::frame::{FrameNumber, Kind, Prefix};
-use crate::message::header::{Content, Header, Verified};
+use crate::message::header::{Content, Header, HeaderFields, Verified};
 use crate::message::suite::TAG_BYTES;
 
 /// Opens the frames of one message in their order, then checks its signature.
 pub struct Decryptor {
     body_key: BodyKey,
-    content: Content,
+    header_fields: HeaderFields,
     due: Due,
     signature_check: Option<SignatureCheck>,
 }
@@ -31,14 +31,20 @@ impl Decryptor {
     /// Reads the message that `header` begins.
     #[must_use]
     pub fn new(header: Header<Verified>) -> Self {
-        let content = header.content();
-        let Verified { body_key, signature_check, .. } = header.state;
-        Self { body_key, content, due: Due::Frame(FrameNumber::FIRST), signature_check }
+        let Header { fields: header_fields, state } = header;
+        let Verified { body_key, signature_check, .. } = state;
+        Self { body_key, header_fields, due: Due::Frame(FrameNumber::FIRST), signature_check }
     }
 
-    /// How the body is divided.
-    pub(super) fn content(&self) -> Content {
-        self.content
+    /// What the header says.
+    #[must_use]
+    pub fn header_fields(&self) -> &HeaderFields {
+        &self.header_fields
+    }
+
+    /// What the header says, when the message has been read.
+    pub(crate) fn into_header_fields(self) -> HeaderFields {
+        self.header_fields
     }
 
     /// Looks at the frame that begins with `bytes`: its kind, and how many bytes it takes.
@@ -56,7 +62,7 @@ impl Decryptor {
         //= client-apis/decrypt.md#decrypt-the-message-body
         //# The content type field parsed from the message header above determines whether these
         //# bytes MUST be deserialized as framed data or un-framed data.
-        match self.content {
+        match self.header_fields.content {
             Content::Framed(frame_length) => Prefix::parse_framed(bytes, number, frame_length),
             Content::SingleBlock => Prefix::parse_single_block(bytes),
         }
@@ -108,7 +114,9 @@ impl Decryptor {
         allow(dead_code, reason = "only the parallel surface takes runs")
     )]
     pub(crate) fn take_run(&mut self, bytes: &[u8], frames_max: usize) -> FrameRun {
-        let (Due::Frame(first), Content::Framed(frame_length)) = (self.due, self.content) else {
+        let (Due::Frame(first), Content::Framed(frame_length)) =
+            (self.due, self.header_fields.content)
+        else {
             return FrameRun::new(FrameNumber::FIRST, 0);
         };
         let frames_max = u32::try_from(frames_max).unwrap_or(u32::MAX);
@@ -131,7 +139,7 @@ impl Decryptor {
         allow(dead_code, reason = "only the parallel surface takes runs")
     )]
     pub(crate) fn lanes(&mut self) -> (Opening<'_>, Checking<'_>) {
-        let frame_length = match self.content {
+        let frame_length = match self.header_fields.content {
             Content::Framed(length) => length,
             Content::SingleBlock => 0,
         };

@@ -8,8 +8,9 @@ use super::signature::Signer;
 use super::{BodyKey, finish_signature};
 use crate::error::{Error, Result};
 use crate::materials::EncryptionMaterials;
+use crate::memory::resize_for_overwrite;
 use crate::message::frame::{FINAL_OVERHEAD_BYTES, FrameNumber, Kind, REGULAR_OVERHEAD_BYTES};
-use crate::message::header::Content;
+use crate::message::header::{Content, HeaderFields};
 use crate::options::EncryptOptions;
 
 /// Writes one message: the [header](Self::header), any number of regular frames, one final frame, and
@@ -22,6 +23,7 @@ use crate::options::EncryptOptions;
 /// asked for the second: a few old readers refuse the first.
 pub struct Encryptor {
     header: Vec<u8>,
+    header_fields: HeaderFields,
     body_key: BodyKey,
     frame_length: u32,
     /// `None` when the final frame has been sealed, or no number is left.
@@ -40,18 +42,33 @@ impl Encryptor {
     /// length fields, and what the provider returns.
     pub fn new(materials: EncryptionMaterials, options: &EncryptOptions) -> Result<Self> {
         let frame_length = options.frame_length;
-        let Beginning { header, body_key, signer, bound } =
+        let Beginning { header, fields: header_fields, body_key, signer, bound } =
             Beginning::new(materials, Content::Framed(frame_length))?;
         //= client-apis/encrypt.md#construct-a-frame
         //# If this is the first frame sequentially, this value MUST be 1.
         let next = Some(FrameNumber::FIRST);
-        Ok(Self { header, body_key, frame_length, next, final_sealed: false, signer, bound })
+        Ok(Self {
+            header,
+            header_fields,
+            body_key,
+            frame_length,
+            next,
+            final_sealed: false,
+            signer,
+            bound,
+        })
     }
 
     /// The serialised header with its tag: the first bytes of the message.
     #[must_use]
     pub fn header(&self) -> &[u8] {
         &self.header
+    }
+
+    /// What the header says: the suite, the encryption context and all else that the materials brought.
+    #[must_use]
+    pub fn header_fields(&self) -> &HeaderFields {
+        &self.header_fields
     }
 
     /// Bytes of plaintext in a regular frame.
@@ -120,10 +137,15 @@ impl Encryptor {
     /// [`Error::OutOfOrder`] without a final frame: what has been written is a truncated message, which
     /// every reader refuses.
     pub fn finish(self) -> Result<Vec<u8>> {
+        self.finish_with_fields().map(|(footer, _)| footer)
+    }
+
+    /// As [`finish`](Self::finish), and what the header says.
+    pub(crate) fn finish_with_fields(self) -> Result<(Vec<u8>, HeaderFields)> {
         if !self.final_sealed {
             return Err(Error::OutOfOrder("the message has no final frame yet"));
         }
-        finish_signature(self.signer)
+        Ok((finish_signature(self.signer)?, self.header_fields))
     }
 
     /// The numbers of the next `frames` regular frames, which [`Sealing::seal_run`] uses up.
@@ -138,6 +160,24 @@ impl Encryptor {
         self.bound.take(u64::from(frames) * u64::from(self.frame_length))?;
         self.next = Some(next);
         Ok(FrameRun::new(first, frames))
+    }
+
+    /// Seals the next regular frames from `plaintext`, which are whole ones, over what `frames` held before.
+    ///
+    /// # Errors
+    /// As [`seal_frame`](Self::seal_frame).
+    pub(crate) fn seal_frames_over(
+        &mut self,
+        plaintext: &[u8],
+        frames: &mut Vec<u8>,
+    ) -> Result<()> {
+        let count = plaintext.len() / self.frame_length();
+        let run = self.take_run(count)?;
+        resize_for_overwrite(frames, plaintext.len() + count * REGULAR_OVERHEAD_BYTES);
+        let (sealing, mut signing) = self.lanes();
+        sealing.seal_run(run, plaintext, frames)?;
+        signing.update(frames);
+        Ok(())
     }
 
     /// The two things that happen to a run, for two threads at a time: sealing its frames, in any order,

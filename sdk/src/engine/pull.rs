@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 use super::Decryptor;
 use crate::error::{Error, Result};
 use crate::message::frame::{Kind, REGULAR_OVERHEAD_BYTES};
-use crate::message::header::{Content, Header, Verified};
+use crate::message::header::{Content, Header, HeaderFields, Verified};
 use crate::message::limits::{Limits, SIGNATURE_BYTES_MAX, within};
 
 /// How much room is made at once, in bytes, beyond what is there already: a header that lies about its
@@ -78,7 +78,7 @@ impl Pull {
 
     /// Reads the rest of a body, from the frame on that is due; `already` are bytes of it.
     pub(crate) fn resume(decryptor: Decryptor, already: Vec<u8>, limits: &Limits) -> Self {
-        let first_guess = match decryptor.content() {
+        let first_guess = match decryptor.header_fields().content {
             Content::Framed(length) => (length as usize).saturating_add(REGULAR_OVERHEAD_BYTES),
             Content::SingleBlock => REGULAR_OVERHEAD_BYTES,
         };
@@ -96,6 +96,11 @@ impl Pull {
         }
     }
 
+    /// What the header says.
+    pub(crate) fn header_fields(&self) -> &HeaderFields {
+        self.decryptor.header_fields()
+    }
+
     /// Plaintext that is ready.
     pub(crate) fn plaintext(&self) -> &[u8] {
         //= client-apis/decrypt.md#behavior
@@ -106,6 +111,17 @@ impl Pull {
     /// Gives up the first `bytes` of the plaintext that is ready.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.ready.start = self.ready.start.saturating_add(bytes).min(self.ready.end);
+    }
+
+    /// Copies as much plaintext that is ready as fits into `out`, and returns how much that is.
+    pub(crate) fn give(&mut self, out: &mut [u8]) -> usize {
+        let ready = self.plaintext();
+        let count = ready.len().min(out.len());
+        if let (Some(to), Some(from)) = (out.get_mut(..count), ready.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(count);
+        count
     }
 
     /// Where the next bytes of the message go; never empty after [`Step::More`].
@@ -129,11 +145,44 @@ impl Pull {
         self.at_end_of_input |= bytes == 0;
     }
 
+    /// Opens the next frame right into `out`, if it is a regular one that is there as a whole, and fits;
+    /// returns how many bytes of plaintext it has.
+    pub(crate) fn open_into(&mut self, out: &mut [u8]) -> Result<Option<usize>> {
+        let Stage::Frames { opened } = self.stage else { return Ok(None) };
+        if !self.ready.is_empty() {
+            return Ok(None);
+        }
+        let start = self.start.saturating_add(opened).min(self.filled);
+        let there = self.buffer.get(start..self.filled).unwrap_or_default();
+        let frame = open_regular(&mut self.decryptor, there, out).inspect_err(|_| self.fail())?;
+        Ok(frame.map(|OpenedApart { frame_bytes, content_bytes }| {
+            (self.start, self.wanted) = (start, 0);
+            self.stage = Stage::Frames { opened: frame_bytes };
+            content_bytes
+        }))
+    }
+
+    /// As [`take_from`](Self::take_from), but a frame that fits into `out` is opened there; returns how
+    /// many bytes were taken, and how many of plaintext were written.
+    pub(crate) fn take_into(&mut self, input: &[u8], out: &mut [u8]) -> Result<(usize, usize)> {
+        if self.is_between_frames() {
+            let opened = open_regular(&mut self.decryptor, input, out);
+            if let Some(opened) = opened.inspect_err(|_| self.fail())? {
+                return Ok((opened.frame_bytes, opened.content_bytes));
+            }
+        }
+        Ok((self.take_from(input)?, 0))
+    }
+
+    /// Whether nothing of the next frame is there yet.
+    fn is_between_frames(&self) -> bool {
+        self.available() == 0 && self.stage == (Stage::Frames { opened: 0 })
+    }
+
     /// Takes bytes of the message from `input`, which holds what comes next, after [`Step::More`]; returns
     /// how many. A regular frame that is there as a whole is opened without a copy of it.
     pub(crate) fn take_from(&mut self, input: &[u8]) -> Result<usize> {
-        if self.available() == 0
-            && self.stage == (Stage::Frames { opened: 0 })
+        if self.is_between_frames()
             && let Some(frame_bytes) = self.open_apart(input).inspect_err(|_| self.fail())?
         {
             return Ok(frame_bytes);
@@ -142,27 +191,25 @@ impl Pull {
         let missing = self.wanted.saturating_sub(self.available()).max(1);
         let room = self.room();
         let count = missing.min(room.len()).min(input.len());
-        room.iter_mut().zip(input).take(count).for_each(|(to, from)| *to = *from);
+        if let (Some(to), Some(from)) = (room.get_mut(..count), input.get(..count)) {
+            to.copy_from_slice(from);
+        }
         self.filled(count);
         Ok(count)
     }
 
     /// Opens the regular frame that `input` begins with into the empty buffer; returns its length.
     fn open_apart(&mut self, input: &[u8]) -> Result<Option<usize>> {
-        let Ok(prefix) = self.decryptor.peek(input) else { return Ok(None) };
-        let frame_bytes = usize::try_from(prefix.total_bytes()).unwrap_or(usize::MAX);
-        let content_bytes = frame_bytes.saturating_sub(REGULAR_OVERHEAD_BYTES);
-        let Some(frame) = input.get(..frame_bytes).filter(|_| prefix.kind == Kind::Regular) else {
+        let Some(content_bytes) = whole_regular_frame(&self.decryptor, input) else {
             return Ok(None);
         };
         if self.buffer.len() < content_bytes {
             self.buffer.resize(content_bytes, 0);
         }
-        let plaintext = self.buffer.get_mut(..content_bytes).unwrap_or_default();
-        self.decryptor.open_into(frame, plaintext)?;
+        let opened = open_regular(&mut self.decryptor, input, &mut self.buffer)?;
         (self.start, self.filled, self.wanted) = (0, 0, 0);
         self.ready = 0..content_bytes;
-        Ok(Some(frame_bytes))
+        Ok(opened.map(|opened| opened.frame_bytes))
     }
 
     /// Goes on as far as the bytes that are there allow.
@@ -321,6 +368,37 @@ impl Pull {
             self.start = 0;
         }
     }
+}
+
+/// A frame that was opened out of its place.
+struct OpenedApart {
+    frame_bytes: usize,
+    content_bytes: usize,
+}
+
+/// Opens the frame that `bytes` begins with into the start of `out`, if it is a regular one that is there
+/// as a whole, and fits. Of one that does not verify zeros are left in `out`.
+fn open_regular(
+    decryptor: &mut Decryptor,
+    bytes: &[u8],
+    out: &mut [u8],
+) -> Result<Option<OpenedApart>> {
+    let Some(content_bytes) = whole_regular_frame(decryptor, bytes) else { return Ok(None) };
+    let frame_bytes = content_bytes.saturating_add(REGULAR_OVERHEAD_BYTES);
+    match (bytes.get(..frame_bytes), out.get_mut(..content_bytes)) {
+        (Some(frame), Some(room)) => {
+            decryptor.open_into(frame, room)?;
+            Ok(Some(OpenedApart { frame_bytes, content_bytes }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Bytes of plaintext in the frame that `bytes` begins with, if it is a regular one and all there.
+fn whole_regular_frame(decryptor: &Decryptor, bytes: &[u8]) -> Option<usize> {
+    let prefix = decryptor.peek(bytes).ok().filter(|prefix| prefix.kind == Kind::Regular)?;
+    let frame_bytes = usize::try_from(prefix.total_bytes()).ok()?;
+    (frame_bytes <= bytes.len()).then_some(frame_bytes.saturating_sub(REGULAR_OVERHEAD_BYTES))
 }
 
 /// What has been given out has been wiped too, as far as the buffer still held it.

@@ -9,7 +9,7 @@ use super::{BodyKey, SignatureCheck};
 use crate::error::{Error, Fault, KeyringFault, Region, Result};
 use crate::materials::DecryptionMaterials;
 use crate::message::header::{
-    Authentication, Fields, Header, Unverified, Verified, push_authentication,
+    Authentication, Header, HeaderFields, Unverified, Verified, push_authentication,
 };
 use crate::options::NetV4_0_0;
 
@@ -63,7 +63,7 @@ impl Header<Unverified> {
 
 /// The key of the body, once the commitment and the header tag have been found right.
 fn verified_body_key(
-    fields: &Fields,
+    fields: &HeaderFields,
     unverified: &Unverified,
     materials: &DecryptionMaterials,
     dialect: Dialect,
@@ -79,7 +79,7 @@ fn verified_body_key(
     //= client-apis/decrypt.md#get-the-decryption-materials
     //# If the algorithm suite supports key commitment then the commit key MUST be derived from the
     //# plaintext data key using the commit key derivation.
-    check_commitment(&keys, fields.commitment.as_ref())?;
+    check_commitment(&keys, fields.key_commitment.as_ref())?;
     let body_key = BodyKey::new(provider, suite, message_id, &keys.cipher_key)?;
     let required = materials.required_context();
     let mut aad = unverified.body.clone();

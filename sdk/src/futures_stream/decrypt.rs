@@ -13,10 +13,9 @@ use crate::cmm::MaterialsManager;
 use crate::engine::Decryptor;
 use crate::error::{Error, Result};
 use crate::materials::DecryptionRequest;
-use crate::message::encryption_context::EncryptionContext;
 use crate::message::frame::Kind;
+use crate::message::header::HeaderFields;
 use crate::message::limits::within;
-use crate::message::suite::AlgorithmSuite;
 use crate::options::DecryptOptions;
 use crate::stream::HeaderSearch;
 
@@ -33,8 +32,6 @@ pub struct DecryptStream<S> {
     buffer: BytesMut,
     stage: Stage,
     content_bytes_max: u64,
-    encryption_context: EncryptionContext,
-    suite: AlgorithmSuite,
 }
 
 enum Stage {
@@ -105,24 +102,16 @@ where
             buffer,
             stage: Stage::Frames,
             content_bytes_max: u64::from(options.limits.frame_bytes_max),
-            encryption_context: header.encryption_context().clone(),
-            suite: header.suite(),
             decryptor: Decryptor::new(header),
         })
     }
 }
 
 impl<S> DecryptStream<S> {
-    /// The authenticated encryption context.
+    /// What the header says, authenticated: the encryption context, the suite, and all else.
     #[must_use]
-    pub fn encryption_context(&self) -> &EncryptionContext {
-        &self.encryption_context
-    }
-
-    /// The suite of the message.
-    #[must_use]
-    pub fn suite(&self) -> AlgorithmSuite {
-        self.suite
+    pub fn header_fields(&self) -> &HeaderFields {
+        self.decryptor.header_fields()
     }
 
     /// Goes on as far as the bytes that are there allow. Plaintext is never empty.

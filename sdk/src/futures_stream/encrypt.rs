@@ -10,9 +10,9 @@ use super::stream_failed;
 use crate::engine::Encryptor;
 use crate::error::{Error, Result};
 use crate::materials::EncryptionMaterials;
-use crate::message::frame::REGULAR_OVERHEAD_BYTES;
+use crate::message::header::HeaderFields;
 use crate::options::EncryptOptions;
-use crate::stream::FrameBuffer;
+use crate::stream::{FrameBuffer, frames_before_more};
 
 /// Bytes of plaintext that are sealed into one item at most, when frames are not longer.
 const ITEM_BYTES: usize = 256 * 1024;
@@ -39,6 +39,7 @@ pub struct EncryptStream<S> {
     /// `None` when the message is complete, or cannot be.
     encryptor: Option<Encryptor>,
     header: Option<Bytes>,
+    header_fields: HeaderFields,
     /// Plaintext that is not a frame yet.
     frame: FrameBuffer,
     /// Plaintext that is not in a frame yet, as it came.
@@ -55,10 +56,17 @@ impl<S> EncryptStream<S> {
         Ok(Self {
             inner,
             header: Some(Bytes::copy_from_slice(encryptor.header())),
+            header_fields: encryptor.header_fields().clone(),
             frame: FrameBuffer::new(encryptor.frame_length()),
             encryptor: Some(encryptor),
             chunk: Bytes::new(),
         })
+    }
+
+    /// What the header says: the suite, the encryption context and all else that the materials brought.
+    #[must_use]
+    pub fn header_fields(&self) -> &HeaderFields {
+        &self.header_fields
     }
 
     /// Seals the frames that are whole and not the last: more has come after them.
@@ -75,22 +83,16 @@ impl<S> EncryptStream<S> {
             self.frame.clear();
             return Ok(Some(sealed));
         }
-        let frames = self.chunk.len().saturating_sub(1) / frame_length;
-        let frames = frames.min((ITEM_BYTES / frame_length).max(1));
-        if frames == 0 {
+        let Some(content) = frames_before_more(&self.chunk, frame_length, ITEM_BYTES) else {
             let taken = self.frame.fill(&self.chunk);
             self.chunk.advance(taken);
             return Ok(None);
-        }
-        let frame_bytes = frame_length + REGULAR_OVERHEAD_BYTES;
-        let mut sealed = BytesMut::zeroed(frames * frame_bytes);
-        let plaintext = self.chunk.split_to(frames * frame_length);
-        for (content, frame) in
-            plaintext.chunks_exact(frame_length).zip(sealed.chunks_exact_mut(frame_bytes))
-        {
-            encryptor.seal_frame_into(content, frame)?;
-        }
-        Ok(Some(sealed.freeze()))
+        };
+        let mut sealed = Vec::new();
+        encryptor.seal_frames_over(content, &mut sealed)?;
+        let taken = content.len();
+        self.chunk.advance(taken);
+        Ok(Some(sealed.into()))
     }
 
     /// The final frame and the footer.

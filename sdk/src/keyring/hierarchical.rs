@@ -199,6 +199,10 @@ impl Keyring for HierarchicalKeyring {
         }
         Err(Error::NoDataKey { attempts })
     }
+
+    fn name(&self) -> String {
+        format!("{PROVIDER_ID} of the key store {}", self.store.logical_name())
+    }
 }
 
 /// The parts of a wrapped data key: salt, IV, version, data key, tag.

@@ -51,6 +51,11 @@ pub trait Keyring: Send + Sync {
         materials: &mut DecryptionMaterials,
         keys: &[EncryptedDataKey],
     ) -> Result<()>;
+
+    /// What messages about failures call this keyring: its kind, and which key it is for. No secret.
+    fn name(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 /// The namespace of a raw keyring.

@@ -63,14 +63,33 @@ impl Keyring for MultiKeyring {
     ) -> Result<()> {
         super::require_no_data_key(materials)?;
         let mut attempts = Vec::new();
+        //= framework/multi-keyring.md#ondecrypt
+        //# If the generator keyring is unable to decrypt the materials, the multi-keyring MUST attempt
+        //# to decrypt using its child keyrings, until one either succeeds in decryption or all have
+        //# failed.
         for keyring in self.generator.iter().chain(&self.children) {
             match keyring.on_decrypt(materials, keys).await {
                 Ok(()) => return Ok(()),
                 Err(Error::NoDataKey { attempts: more }) => attempts.extend(more),
-                Err(other) => return Err(other),
+                //= framework/multi-keyring.md#ondecrypt
+                //# If the child keyring's OnDecrypt call fails, the multi-keyring MUST collect the
+                //# error and continue to the next keyring, if any.
+                Err(error) => attempts.push(KeyAttempt {
+                    provider_id: "keyring".to_owned(),
+                    key: keyring.name(),
+                    failure: Some(Box::new(error)),
+                }),
             }
         }
+        //= framework/multi-keyring.md#ondecrypt
+        //# If, after calling OnDecrypt on every child keyring (and possibly the generator keyring), the
+        //# decryption materials still do not contain a plaintext data key, OnDecrypt MUST return a
+        //# failure message containing the collected failure messages from the child keyrings.
         Err(Error::NoDataKey { attempts: without_repeats(attempts) })
+    }
+
+    fn name(&self) -> String {
+        "multi-keyring".to_owned()
     }
 }
 

@@ -159,4 +159,8 @@ impl Keyring for RawAesKeyring {
         }
         Err(Error::NoDataKey { attempts })
     }
+
+    fn name(&self) -> String {
+        format!("raw-aes {}/{}", self.namespace, self.name)
+    }
 }

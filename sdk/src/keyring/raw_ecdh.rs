@@ -168,4 +168,8 @@ impl Keyring for RawEcdhKeyring {
         }
         Err(Error::NoDataKey { attempts })
     }
+
+    fn name(&self) -> String {
+        format!("{RAW_PROVIDER_ID} on {}", self.curve())
+    }
 }

@@ -129,4 +129,8 @@ impl Keyring for RawRsaKeyring {
         }
         Err(Error::NoDataKey { attempts })
     }
+
+    fn name(&self) -> String {
+        format!("raw-rsa {}/{}", self.namespace, self.name)
+    }
 }

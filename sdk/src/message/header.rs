@@ -6,13 +6,18 @@
 //!
 //! Source: `data-format/message-header.md`.
 
-use super::codec::{Reader, length_u16, put_field};
+use super::codec::Reader;
 use super::encrypted_data_key::EncryptedDataKey;
 use super::encryption_context::EncryptionContext;
-use super::limits::{Limits, within};
+use super::limits::Limits;
 use super::suite::{AlgorithmSuite, COMMITMENT_BYTES, IV_BYTES, MessageVersion, TAG_BYTES};
 use crate::engine::{BodyKey, SignatureCheck};
-use crate::error::{Error, Fault, Region, Result};
+use crate::error::{Error, Region, Result};
+
+mod parse;
+mod serialize;
+
+pub(crate) use serialize::{push_authentication, serialize_body};
 
 /// The type byte of a version 1 header: customer authenticated encrypted data.
 const MESSAGE_TYPE_V1: u8 = 0x80;
@@ -62,15 +67,24 @@ pub enum Content {
 }
 
 /// What a header says.
-#[derive(Debug, Clone)]
-pub(crate) struct Fields {
-    pub(crate) suite: AlgorithmSuite,
-    pub(crate) message_id: MessageId,
-    pub(crate) encryption_context: EncryptionContext,
-    pub(crate) encrypted_data_keys: Vec<EncryptedDataKey>,
-    pub(crate) content: Content,
-    /// Of a suite that commits, otherwise absent.
-    pub(crate) commitment: Option<[u8; COMMITMENT_BYTES]>,
+///
+/// Where it comes from a message that was opened, a tag vouches for all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderFields {
+    /// The algorithm suite.
+    pub suite: AlgorithmSuite,
+    /// The message id.
+    pub message_id: MessageId,
+    /// The encryption context. Of a message that was opened, or is being written, all of it: also pairs
+    /// that are authenticated and not in the header.
+    pub encryption_context: EncryptionContext,
+    /// The wrapped copies of the data key.
+    pub encrypted_data_keys: Vec<EncryptedDataKey>,
+    /// How the body is divided.
+    pub content: Content,
+    /// The key commitment, 32 bytes; `None` for a suite that does not commit.
+    pub key_commitment: Option<[u8; COMMITMENT_BYTES]>,
 }
 
 /// State of a header whose tag has not been checked: nothing in it may be relied on.
@@ -99,7 +113,7 @@ pub(crate) struct Authentication {
 
 /// A message header in one of its two states, [`Unverified`] and [`Verified`].
 pub struct Header<State> {
-    pub(crate) fields: Fields,
+    pub(crate) fields: HeaderFields,
     pub(crate) state: State,
 }
 
@@ -139,11 +153,17 @@ impl<State> Header<State> {
     /// The key commitment, 32 bytes; `None` for a suite that does not commit.
     #[must_use]
     pub fn key_commitment(&self) -> Option<&[u8; COMMITMENT_BYTES]> {
-        self.fields.commitment.as_ref()
+        self.fields.key_commitment.as_ref()
     }
 }
 
 impl Header<Verified> {
+    /// All that the header says.
+    #[must_use]
+    pub fn fields(&self) -> &HeaderFields {
+        &self.fields
+    }
+
     /// The encryption context: the header's own pairs and those that the reader reproduced.
     #[must_use]
     pub fn encryption_context(&self) -> &EncryptionContext {
@@ -158,6 +178,12 @@ impl Header<Verified> {
 }
 
 impl Header<Unverified> {
+    /// All that the header says, which anybody may have written.
+    #[must_use]
+    pub fn unverified_fields(&self) -> &HeaderFields {
+        &self.fields
+    }
+
     /// The header's encryption context, which anybody may have written.
     #[must_use]
     pub fn unverified_encryption_context(&self) -> &EncryptionContext {
@@ -188,7 +214,7 @@ impl Header<Unverified> {
         //= client-apis/decrypt.md#encrypted-message
         //# The input encrypted message MUST be a sequence of bytes in the message format specified
         //# by the AWS Encryption SDK.
-        parse_header(&mut reader, bounded, limits).map_err(|error| match error {
+        parse::header(&mut reader, bounded, limits).map_err(|error| match error {
             Error::Truncated { .. } if bounded.len() < bytes.len() => Error::LimitExceeded {
                 quantity: "header bytes",
                 value: bytes.len() as u64,
@@ -199,237 +225,18 @@ impl Header<Unverified> {
     }
 }
 
-fn parse_header(reader: &mut Reader<'_>, bytes: &[u8], limits: &Limits) -> Result<Parsed> {
-    //= client-apis/decrypt.md#parse-the-header
-    //# Given encrypted message bytes, this operation MUST process those bytes sequentially,
-    //# deserializing those bytes according to the message format.
-    let version = parse_version(reader, bytes)?;
-    let suite = parse_suite(reader, version)?;
-    let id_bytes = reader.take(version.message_id_bytes())?;
-    let message_id = MessageId::fill_with(version, |id| {
-        id.copy_from_slice(id_bytes);
-        Ok(())
-    })?;
-    let encryption_context = EncryptionContext::parse(reader.field()?)?;
-    let encrypted_data_keys = parse_encrypted_data_keys(reader, limits)?;
-    let content_type = reader.u8()?;
-    if version == MessageVersion::V1 {
-        parse_v1_reserved(reader)?;
-    }
-    let content = parse_content(reader, content_type, limits)?;
-    //= data-format/message-header.md#algorithm-suite-data
-    //# The length of the suite data field MUST be equal to the Algorithm Suite Data Length value of
-    //# the algorithm suite specified by the Algorithm Suite ID field.
-    let commitment = match version {
-        MessageVersion::V1 => None,
-        MessageVersion::V2 => {
-            reader.enter(Region::Commitment);
-            Some(reader.array()?)
-        }
-    };
-    let body = bytes.split_at_checked(reader.position()).map_or(bytes, |(body, _)| body).to_vec();
-    let authentication = parse_authentication(reader, version)?;
-    let fields =
-        Fields { suite, message_id, encryption_context, encrypted_data_keys, content, commitment };
-    let header = Header { fields, state: Unverified { body, authentication } };
-    Ok(Parsed { header, length: reader.position() })
-}
-
-fn parse_version(reader: &mut Reader<'_>, bytes: &[u8]) -> Result<MessageVersion> {
-    //= client-apis/decrypt.md#encrypted-message-format
-    //# To make diagnosing this mistake easier, implementations SHOULD detect the first two bytes of
-    //# the Base64 encoding of any supported message versions and types and fail with a more
-    //# specific error message.
-    if matches!(bytes, [b'A', b'Y' | b'g', ..]) {
-        return Err(reader.fault(Fault::Base64));
-    }
-    match reader.u8()? {
-        //= data-format/message-header.md#type
-        //# The type (hex) of this field MUST be a value that exists in the following table:
-        1 => match reader.u8()? {
-            MESSAGE_TYPE_V1 => Ok(MessageVersion::V1),
-            other => Err(reader.fault(Fault::MessageType(other))),
-        },
-        2 => Ok(MessageVersion::V2),
-        //= data-format/message-header.md#version-1
-        //# The version (hex) of this field MUST be a value that exists in the following table:
-        other => Err(reader.fault(Fault::Version(other))),
-    }
-}
-
-fn parse_suite(reader: &mut Reader<'_>, version: MessageVersion) -> Result<AlgorithmSuite> {
-    //= data-format/message-header.md#algorithm-suite-id
-    //# The value (hex) of this field MUST be a value that exists in the Supported Algorithm Suites
-    //# table.
-    let suite = AlgorithmSuite::from_id(reader.u16()?)?;
-    if suite.version() == version {
-        return Ok(suite);
-    }
-    Err(reader.fault(Fault::SuiteOfOtherVersion { suite, version: version.byte() }))
-}
-
-fn parse_encrypted_data_keys(
-    reader: &mut Reader<'_>,
-    limits: &Limits,
-) -> Result<Vec<EncryptedDataKey>> {
-    reader.enter(Region::EncryptedDataKeys);
-    let count = reader.u16()?;
-    //= data-format/message-header.md#encrypted-data-key-count
-    //# This value MUST be greater than 0.
-    if count == 0 {
-        return Err(reader.fault(Fault::NoEncryptedDataKeys));
-    }
-    //= client-apis/decrypt.md#parse-the-header
-    //# If the number of encrypted data keys deserialized from the message header is greater than
-    //# the maximum number of encrypted data keys configured in the client, then as soon as that can
-    //# be determined during deserializing decrypt MUST process no more bytes and yield an error.
-    let max = limits.encrypted_data_keys_max as u64;
-    within("encrypted data keys", u64::from(count), max)?;
-    let keys = (0..count).map(|_| EncryptedDataKey::parse(reader)).collect::<Result<_>>()?;
-    reader.enter(Region::Header);
-    Ok(keys)
-}
-
-fn parse_v1_reserved(reader: &mut Reader<'_>) -> Result<()> {
-    //= data-format/message-header.md#reserved
-    //# A reserved sequence of 4 bytes that MUST have the value (hex) of 00 00 00 00.
-    if reader.u32()? != 0 {
-        return Err(reader.fault(Fault::Reserved));
-    }
-    match reader.u8()? {
-        //= data-format/message-header.md#iv-length
-        //# This value MUST be equal to the IV length value of the algorithm suite specified by the
-        //# Algorithm Suite ID field.
-        12 => Ok(()),
-        other => Err(reader.fault(Fault::IvLength(other))),
-    }
-}
-
-fn parse_content(reader: &mut Reader<'_>, content_type: u8, limits: &Limits) -> Result<Content> {
-    let frame_length = reader.u32()?;
-    //= data-format/message-header.md#content-type
-    //# The value (hex) of this field MUST be a value that exists in the following table:
-    match (content_type, frame_length) {
-        //= data-format/message-header.md#frame-length
-        //# When the content type is non-framed, the value of this field MUST be 0.
-        (CONTENT_SINGLE_BLOCK, 0) => Ok(Content::SingleBlock),
-        (CONTENT_FRAMED, length) if length > 0 => {
-            within("frame bytes", u64::from(length), u64::from(limits.frame_bytes_max))?;
-            Ok(Content::Framed(length))
-        }
-        (CONTENT_SINGLE_BLOCK | CONTENT_FRAMED, length) => {
-            Err(reader.fault(Fault::FrameLength(length)))
-        }
-        (other, _) => Err(reader.fault(Fault::ContentType(other))),
-    }
-}
-
-fn parse_authentication(
-    reader: &mut Reader<'_>,
-    version: MessageVersion,
-) -> Result<Authentication> {
-    reader.enter(Region::HeaderTag);
-    let iv = match version {
-        //= client-apis/decrypt.md#verify-the-header
-        //# For message format version 1.0 the IV MUST be the value serialized in the message
-        //# header's IV field.
-        MessageVersion::V1 => reader.array()?,
-        //= client-apis/decrypt.md#verify-the-header
-        //# For message format version 2.0 the IV MUST be 0.
-        MessageVersion::V2 => [0; IV_BYTES],
-    };
-    Ok(Authentication { iv, tag: reader.array()? })
-}
-
-/// The header body of `fields`: everything before the IV and the tag.
-///
-/// # Errors
-/// [`Error::LimitExceeded`] when a field is longer than two bytes can say.
-pub(crate) fn serialize_body(fields: &Fields) -> Result<Vec<u8>> {
-    //= client-apis/encrypt.md#construct-the-header
-    //# If the message format version associated with the algorithm suite is 2.0 then the message
-    //# header body MUST be serialized with the following specifics:
-    //= client-apis/encrypt.md#construct-the-header
-    //# If the message format version associated with the algorithm suite is 1.0 then the message
-    //# header body MUST be serialized with the following specifics:
-    let version = fields.suite.version();
-    //= client-apis/encrypt.md#construct-the-header
-    //# Version: MUST have a value corresponding to 2.0
-    //= client-apis/encrypt.md#construct-the-header
-    //# Version: MUST have a value corresponding to 1.0
-    let mut out = vec![version.byte()];
-    if version == MessageVersion::V1 {
-        //= client-apis/encrypt.md#construct-the-header
-        //# Type: MUST have a value corresponding to Customer Authenticated Encrypted Data
-        out.push(MESSAGE_TYPE_V1);
-    }
-    //= client-apis/encrypt.md#construct-the-header
-    //# Algorithm Suite ID: MUST correspond to the algorithm suite used in this behavior
-    out.extend_from_slice(&fields.suite.id().to_be_bytes());
-    out.extend_from_slice(fields.message_id.as_bytes());
-    let context = fields.encryption_context.serialize()?;
-    //= data-format/message-header.md#key-value-pairs-length
-    //# When the encryption context is empty, the value of this field MUST be 0.
-    put_field(&mut out, "encryption context bytes", &context)?;
-    //= client-apis/encrypt.md#construct-the-header
-    //# Encrypted Data Keys: MUST be the serialization of the encrypted data keys in the encryption
-    //# materials
-    let count = length_u16("encrypted data keys", fields.encrypted_data_keys.len())?;
-    out.extend_from_slice(&count.to_be_bytes());
-    fields.encrypted_data_keys.iter().try_for_each(|key| key.serialize(&mut out))?;
-    let (content_type, frame_length) = match fields.content {
-        Content::SingleBlock => (CONTENT_SINGLE_BLOCK, 0),
-        //= client-apis/encrypt.md#construct-the-header
-        //# Content Type: MUST be 02
-        Content::Framed(length) => (CONTENT_FRAMED, length),
-    };
-    out.push(content_type);
-    if version == MessageVersion::V1 {
-        //= client-apis/encrypt.md#construct-the-header
-        //# IV Length: MUST match the IV length specified by the algorithm suite
-        out.extend_from_slice(&[0, 0, 0, 0, 12]);
-    }
-    //= client-apis/encrypt.md#construct-the-header
-    //# Frame Length: MUST be the value of the frame size determined above.
-    out.extend_from_slice(&frame_length.to_be_bytes());
-    //= client-apis/encrypt.md#construct-the-header
-    //# Algorithm Suite Data: MUST be the value of the commit key derived according to the algorithm
-    //# suites commit key derivation settings.
-    out.extend(fields.commitment.iter().flatten());
-    Ok(out)
-}
-
-/// Appends the end of a header to its body.
-pub(crate) fn push_authentication(out: &mut Vec<u8>, version: MessageVersion, end: Authentication) {
-    if version == MessageVersion::V1 {
-        //= client-apis/encrypt.md#construct-the-header
-        //# If the message format version associated with the algorithm suite is 1.0 this operation
-        //# MUST serialize the message header authentication with the following specifics:
-        //= client-apis/encrypt.md#construct-the-header
-        //# IV: MUST have the value of the IV used in the calculation above, padded to the IV length
-        //# with 0.
-        out.extend_from_slice(&end.iv);
-    }
-    //= client-apis/encrypt.md#construct-the-header
-    //# With the authentication tag calculated, if the message format version associated with the
-    //# algorithm suite is 2.0, this operation MUST serialize the message header authentication with
-    //# the following specifics:
-    //= client-apis/encrypt.md#construct-the-header
-    //# Authentication Tag: MUST have the value of the authentication tag calculated above.
-    out.extend_from_slice(&end.tag);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Fault;
 
-    fn fields(suite: AlgorithmSuite, keys: usize) -> Fields {
+    fn fields(suite: AlgorithmSuite, keys: usize) -> HeaderFields {
         let key = EncryptedDataKey {
             provider_id: "ns".into(),
             provider_info: vec![1, 2],
             ciphertext: vec![3; 5],
         };
-        Fields {
+        HeaderFields {
             suite,
             message_id: MessageId::fill_with(suite.version(), |id| {
                 id.fill(9);
@@ -439,11 +246,11 @@ mod tests {
             encryption_context: EncryptionContext::from_pairs([("a", "1")]).unwrap(),
             encrypted_data_keys: vec![key; keys],
             content: Content::Framed(4096),
-            commitment: suite.commits().then_some([5; COMMITMENT_BYTES]),
+            key_commitment: suite.commits().then_some([5; COMMITMENT_BYTES]),
         }
     }
 
-    fn bytes(fields: &Fields) -> Vec<u8> {
+    fn bytes(fields: &HeaderFields) -> Vec<u8> {
         let mut out = serialize_body(fields).unwrap();
         let end = Authentication { iv: [0; IV_BYTES], tag: [8; TAG_BYTES] };
         push_authentication(&mut out, fields.suite.version(), end);

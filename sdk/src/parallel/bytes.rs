@@ -11,11 +11,10 @@ use crate::error::Result;
 use crate::materials::{
     DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
 };
+use crate::memory::resize_for_overwrite;
 use crate::message::frame::REGULAR_OVERHEAD_BYTES;
-use crate::message::header::{Header, Parsed};
-use crate::oneshot::{
-    Layout, Opened, Particulars, check_end, of_known_length, open_frames, resize_for_overwrite,
-};
+use crate::message::header::{Header, HeaderFields, Parsed};
+use crate::oneshot::{Layout, Opened, check_end, of_known_length, open_frames};
 use crate::options::{DecryptOptions, EncryptOptions};
 
 /// Encrypts `plaintext` into one message on the threads of `pool`.
@@ -48,7 +47,8 @@ pub fn seal(
     Ok(message)
 }
 
-/// As [`seal`], over what `message` held before. After an error it is empty.
+/// As [`seal`], over what `message` held before, which is empty after an error; returns what the header
+/// says.
 ///
 /// # Errors
 /// As [`oneshot::seal_into`](crate::oneshot::seal_into).
@@ -58,12 +58,13 @@ pub fn seal_into(
     options: &EncryptOptions,
     pool: &ThreadPool,
     message: &mut Vec<u8>,
-) -> Result<()> {
+) -> Result<HeaderFields> {
     let mut encryptor = Encryptor::new(materials, options).inspect_err(|_| message.clear())?;
     let sealed = seal_frames(plaintext, &mut encryptor, pool, message);
-    let footer = sealed.and_then(|()| encryptor.finish()).inspect_err(|_| message.clear())?;
+    let finished = sealed.and_then(|()| encryptor.finish_with_fields());
+    let (footer, fields) = finished.inspect_err(|_| message.clear())?;
     message.extend_from_slice(&footer);
-    Ok(())
+    Ok(fields)
 }
 
 fn seal_frames(
@@ -125,12 +126,12 @@ pub fn open(
     pool: &ThreadPool,
 ) -> Result<Opened> {
     let mut plaintext = Vec::new();
-    let Particulars { encryption_context, suite } =
-        open_into(message, parsed, materials, pool, &mut plaintext)?;
-    Ok(Opened { plaintext, encryption_context, suite })
+    let header = open_into(message, parsed, materials, pool, &mut plaintext)?;
+    Ok(Opened { plaintext, header })
 }
 
-/// As [`open`], over what `plaintext` held before. After an error it is empty, and what was in it wiped.
+/// As [`open`], over what `plaintext` held before; returns what the header says. After an error
+/// `plaintext` is empty, and what was in it wiped.
 ///
 /// # Errors
 /// As [`oneshot::open_into`](crate::oneshot::open_into).
@@ -140,19 +141,14 @@ pub fn open_into(
     materials: DecryptionMaterials,
     pool: &ThreadPool,
     plaintext: &mut Vec<u8>,
-) -> Result<Particulars> {
+) -> Result<HeaderFields> {
     // Wiped when it is dropped, which is when anything turns out to be wrong.
     let mut guarded = Zeroizing::new(std::mem::take(plaintext));
-    let header = parsed.header.verify(materials)?;
-    let particulars = Particulars {
-        encryption_context: header.encryption_context().clone(),
-        suite: header.suite(),
-    };
-    let mut decryptor = Decryptor::new(header);
+    let mut decryptor = Decryptor::new(parsed.header.verify(materials)?);
     let body = message.split_at_checked(parsed.length).map_or(&[][..], |(_, body)| body);
     open_body(&mut decryptor, body, pool, &mut guarded)?;
     *plaintext = std::mem::take(&mut guarded);
-    Ok(particulars)
+    Ok(decryptor.into_header_fields())
 }
 
 /// Opens the regular frames on the pool, and what follows them here.

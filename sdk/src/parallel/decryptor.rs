@@ -14,12 +14,10 @@ use crate::engine::Decryptor;
 use crate::engine::pull::Pull;
 use crate::error::{Error, Result};
 use crate::materials::DecryptionMaterials;
-use crate::message::encryption_context::EncryptionContext;
+use crate::memory::resize_for_overwrite;
 use crate::message::frame::REGULAR_OVERHEAD_BYTES;
-use crate::message::header::Content;
+use crate::message::header::{Content, HeaderFields};
 use crate::message::limits::Limits;
-use crate::message::suite::AlgorithmSuite;
-use crate::oneshot::resize_for_overwrite;
 use crate::stream::{PendingReader, fill_from};
 
 /// Decrypts the message that it reads from `R`, on the threads of a pool.
@@ -42,8 +40,7 @@ pub struct ParallelDecryptor<R> {
     ready: Range<usize>,
     /// What went wrong behind the plaintext that is ready.
     deferred: Option<io::Error>,
-    encryption_context: EncryptionContext,
-    suite: AlgorithmSuite,
+    header_fields: HeaderFields,
     limits: Limits,
 }
 
@@ -84,8 +81,7 @@ impl<R: Read> ParallelDecryptor<R> {
             plaintext: Zeroizing::new(Vec::new()),
             ready: 0..0,
             deferred: None,
-            encryption_context: header.encryption_context().clone(),
-            suite: header.suite(),
+            header_fields: header.fields().clone(),
             stage: Stage::Begin(Decryptor::new(header)),
             limits,
         })
@@ -165,16 +161,10 @@ impl<R: Read> ParallelDecryptor<R> {
 }
 
 impl<R> ParallelDecryptor<R> {
-    /// The authenticated encryption context.
+    /// What the header says, authenticated: the encryption context, the suite, and all else.
     #[must_use]
-    pub fn encryption_context(&self) -> &EncryptionContext {
-        &self.encryption_context
-    }
-
-    /// The suite of the message.
-    #[must_use]
-    pub fn suite(&self) -> AlgorithmSuite {
-        self.suite
+    pub fn header_fields(&self) -> &HeaderFields {
+        &self.header_fields
     }
 }
 

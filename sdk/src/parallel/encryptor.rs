@@ -12,8 +12,9 @@ use super::tasks::{Failure, spawn_sealing};
 use crate::engine::Encryptor;
 use crate::error::{Error, Result};
 use crate::materials::EncryptionMaterials;
+use crate::memory::resize_for_overwrite;
 use crate::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
-use crate::oneshot::resize_for_overwrite;
+use crate::message::header::HeaderFields;
 use crate::options::EncryptOptions;
 
 /// Encrypts what is written to it into a message on `W`, on the threads of a pool.
@@ -69,6 +70,12 @@ impl<W: Write> ParallelEncryptor<W> {
     #[must_use]
     pub fn header(&self) -> &[u8] {
         self.encryptor.header()
+    }
+
+    /// What the header says: the suite, the encryption context and all else that the materials brought.
+    #[must_use]
+    pub fn header_fields(&self) -> &HeaderFields {
+        self.encryptor.header_fields()
     }
 
     /// Writes what remains, the final frame and the footer, flushes, and gives back the writer below.

@@ -83,6 +83,12 @@ impl ObjectRangeReader {
         Ok(Self { store, path, opener, map })
     }
 
+    /// What opens the frames, for another reader of the same message.
+    #[must_use]
+    pub fn opener(&self) -> &Arc<FrameOpener> {
+        &self.opener
+    }
+
     /// Where the frames lie.
     #[must_use]
     pub fn map(&self) -> &FrameMap {

@@ -6,10 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{FrameMap, FrameSpan, locate_final_frame, open_span, open_span_into};
+use crate::cmm::MaterialsManager;
 use crate::engine::FrameOpener;
 use crate::error::{Error, Result};
+use crate::materials::DecryptionRequest;
 use crate::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
-use crate::message::limits::SIGNATURE_BYTES_MAX;
+use crate::message::header::Parsed;
+use crate::message::limits::{Limits, SIGNATURE_BYTES_MAX};
+use crate::options::DecryptOptions;
+use crate::stream::HeaderSearch;
 
 /// Bytes that can be read at any offset, from several threads at once.
 pub trait ReadAt {
@@ -96,6 +101,24 @@ pub struct RangeReader<R> {
 }
 
 impl<R: ReadAt> RangeReader<R> {
+    /// Opens the unsigned message in `source`, whose length is the message's: reads its header, gets its
+    /// data key.
+    ///
+    /// # Errors
+    /// [`Error::Io`], what `manager` returns, [`Error::SignedSuiteRefused`], [`Error::NotFramed`]; as
+    /// [`Header::parse`](crate::message::header::Header::parse) and
+    /// [`Header::verify`](crate::message::header::Header::verify).
+    pub async fn open(
+        source: R,
+        manager: &dyn MaterialsManager,
+        options: &DecryptOptions,
+    ) -> Result<Self> {
+        let parsed = read_header(&source, &options.limits)?;
+        let request = DecryptionRequest::new(&parsed.header, options)?;
+        let materials = manager.decryption_materials(&request).await?;
+        Self::new(source, Arc::new(FrameOpener::new(parsed.header.verify(materials)?)?))
+    }
+
     /// A reader of the message in `source`, whose length is the message's.
     ///
     /// The header in `source` is not read again: `opener` may come from a header kept elsewhere. For a
@@ -121,6 +144,12 @@ impl<R: ReadAt> RangeReader<R> {
     #[must_use]
     pub fn with_map(source: R, opener: Arc<FrameOpener>, map: FrameMap) -> Self {
         Self { source, opener, map }
+    }
+
+    /// What opens the frames, for another reader of the same message.
+    #[must_use]
+    pub fn opener(&self) -> &Arc<FrameOpener> {
+        &self.opener
     }
 
     /// Where the frames lie.
@@ -161,6 +190,23 @@ impl<R: ReadAt> RangeReader<R> {
         let start = usize::try_from(span.ciphertext().start).ok()?;
         let end = usize::try_from(span.ciphertext().end).ok()?;
         self.source.in_memory()?.get(start..end)
+    }
+}
+
+/// The header at the start of `source`.
+fn read_header(source: &impl ReadAt, limits: &Limits) -> Result<Parsed> {
+    let length = source.length().map_err(Error::io("finding the message's length"))?;
+    let (mut search, mut offset) = (HeaderSearch::default(), 0);
+    loop {
+        let room = search.room(limits);
+        let rest = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let count = room.len().min(rest);
+        let room = room.get_mut(..count).unwrap_or_default();
+        source.read_exact_at(room, offset).map_err(Error::io("reading the header"))?;
+        offset = offset.saturating_add(count as u64);
+        if let Some(parsed) = search.filled(count, limits)? {
+            return Ok(parsed);
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use strongroom_sdk::cmm::DefaultCmm;
 use strongroom_sdk::error::KeyringFault;
 use strongroom_sdk::keyring::{AwsKmsKeyring, Keyring, MultiKeyring, RawAesKeyring};
+use strongroom_sdk::materials::{DecryptionMaterials, EncryptionMaterials};
 use strongroom_sdk::message::encrypted_data_key::EncryptedDataKey;
 use strongroom_sdk::message::header::Header;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
@@ -141,6 +143,71 @@ fn a_multi_keyring_wraps_for_all_and_unwraps_with_any() {
         vec![Arc::new(raw("none", 1, 32)), Arc::new(raw("two", 2, 24))];
     let readers = MultiKeyring::new(None, readers).unwrap();
     assert_eq!(decrypt(&message, readers).unwrap(), b"plaintext");
+}
+
+/// A keyring that is out of order, whatever it is asked.
+struct Broken;
+
+#[async_trait]
+impl Keyring for Broken {
+    async fn on_encrypt(&self, _materials: &mut EncryptionMaterials) -> Result<()> {
+        Err(KeyringFault::CannotWrap("broken").into())
+    }
+
+    async fn on_decrypt(
+        &self,
+        _materials: &mut DecryptionMaterials,
+        _keys: &[EncryptedDataKey],
+    ) -> Result<()> {
+        Err(KeyringFault::CannotUnwrap("broken").into())
+    }
+
+    fn name(&self) -> String {
+        "the broken one".to_owned()
+    }
+}
+
+//= framework/multi-keyring.md#ondecrypt
+//= type=test
+//# If the child keyring's OnDecrypt call fails, the multi-keyring MUST collect the error and continue
+//# to the next keyring, if any.
+//= framework/multi-keyring.md#ondecrypt
+//= type=test
+//# If, after calling OnDecrypt on every child keyring (and possibly the generator keyring), the
+//# decryption materials still do not contain a plaintext data key, OnDecrypt MUST return a failure
+//# message containing the collected failure messages from the child keyrings.
+//= framework/multi-keyring.md#ondecrypt
+//= type=test
+//# If the generator keyring is unable to decrypt the materials, the multi-keyring MUST attempt to
+//# decrypt using its child keyrings, until one either succeeds in decryption or all have failed.
+#[test]
+fn a_keyring_that_is_out_of_order_does_not_hide_the_others() {
+    let message = encrypt(raw("one", 1, 32)).unwrap();
+    let after = |keyring: RawAesKeyring| {
+        let children: Vec<Arc<dyn Keyring>> = vec![Arc::new(Broken), Arc::new(keyring)];
+        decrypt(&message, MultiKeyring::new(Some(Arc::new(Broken)), children).unwrap())
+    };
+    assert_eq!(after(raw("one", 1, 32)).unwrap(), b"plaintext");
+    let error = after(raw("two", 1, 32)).unwrap_err();
+    let Error::NoDataKey { attempts } = &error else { panic!("{error}") };
+    assert_eq!(
+        attempts.len(),
+        3,
+        "the generator, the first child, the key that is none of the second's"
+    );
+    for part in ["keyring the broken one: ", "cannot unwrap data keys: broken", "ns one: not a key"]
+    {
+        assert!(error.to_string().contains(part), "no {part:?} in {error}");
+    }
+}
+
+#[test]
+fn keyrings_have_names_that_say_which_key_they_are_for() {
+    let client = Arc::new(MemoryKms::default());
+    assert_eq!(raw("one", 1, 32).name(), "raw-aes ns/one");
+    let name = kms(&[KEY_A, KEY_B], &client).name();
+    assert_eq!(name, format!("aws-kms {KEY_A}, {KEY_B}"));
+    assert!(fixtures::KnownDataKey(Vec::new()).name().ends_with("KnownDataKey"));
 }
 
 #[test]

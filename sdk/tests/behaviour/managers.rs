@@ -254,7 +254,7 @@ fn a_stream_tells_suite_and_context_before_any_frame_is_read() {
     let pending = PendingReader::read_header(&message[..], &DecryptOptions::default()).unwrap();
     let materials = wait(manager.decryption_materials(pending.request())).unwrap();
     let mut reader = pending.verify(materials).unwrap();
-    assert_eq!(reader.suite(), fixtures::UNSIGNED);
-    assert_eq!(reader.encryption_context().get("purpose"), Some("tests"));
+    assert_eq!(reader.header_fields().suite, fixtures::UNSIGNED);
+    assert_eq!(reader.header_fields().encryption_context.get("purpose"), Some("tests"));
     assert!(reader.read(&mut [0; 4]).is_err(), "the frame is damaged");
 }

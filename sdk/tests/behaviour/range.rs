@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use strongroom_sdk::cmm::MaterialsManager;
 use strongroom_sdk::engine::{Encryptor, FrameOpener};
+use strongroom_sdk::message::encryption_context::EncryptionContext;
 use strongroom_sdk::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
 use strongroom_sdk::options::EncryptOptions;
 use strongroom_sdk::range::{FrameMap, RangeReader, ReadAt};
+use strongroom_sdk::{Error, oneshot};
 
 use crate::fixtures::{self, say, wait};
 
@@ -40,6 +42,33 @@ impl ReadAt for Sparse {
     fn length(&self) -> io::Result<u64> {
         Ok(self.length)
     }
+}
+
+#[test]
+fn a_message_is_opened_by_its_header_however_long_that_is() {
+    // More than is read at first to find the header; and less than that in all.
+    for (value, length) in [(10_000, 1000), (10, 100)] {
+        let manager = fixtures::manager();
+        let mut request = fixtures::request(fixtures::UNSIGNED);
+        let pairs = [("long", "x".repeat(value))];
+        request.encryption_context = EncryptionContext::from_pairs(pairs).unwrap();
+        let (plaintext, options) = (fixtures::sample(length), EncryptOptions { frame_length: 64 });
+        let message = wait(oneshot::encrypt(&plaintext, &manager, &request, &options)).unwrap();
+        let reading = fixtures::reading(fixtures::UNSIGNED);
+        let reader = wait(RangeReader::open(&message, &manager, &reading)).unwrap();
+        assert_eq!(reader.read(10..77).unwrap(), plaintext[10..77]);
+        let again = RangeReader::new(&message, reader.opener().clone()).unwrap();
+        assert_eq!(again.read(0..length as u64).unwrap(), plaintext);
+        for end in [0, 10, reader.opener().header_length() - 1] {
+            let cut = &message[..end];
+            let error = wait(RangeReader::open(cut, &manager, &reading)).err().unwrap();
+            assert!(matches!(error, Error::Truncated { .. }), "{end}: {error}");
+        }
+    }
+    let signed = fixtures::encrypt(b"text", fixtures::SIGNED, 64);
+    let reading = fixtures::reading(fixtures::SIGNED);
+    let refused = wait(RangeReader::open(&signed, &fixtures::manager(), &reading)).err().unwrap();
+    assert!(matches!(refused, Error::SignedSuiteRefused { .. }), "{refused}");
 }
 
 #[test]

@@ -116,9 +116,13 @@ fn a_plaintext_of_whole_frames_ends_with_an_empty_final_frame_on_demand() {
         let pool = fixtures::pool();
         let mut shared = ParallelEncryptor::new(Vec::new(), materials(), &options, pool).unwrap();
         shared.write_all(&plaintext).unwrap();
-        for message in
-            [serial.finish_with_short_frame().unwrap(), shared.finish_with_short_frame().unwrap()]
-        {
+        let mut task = AsyncEncryptWriter::new(Vec::new(), materials(), &options).unwrap();
+        wait(task.write_all(&plaintext)).unwrap();
+        for message in [
+            serial.finish_with_short_frame().unwrap(),
+            shared.finish_with_short_frame().unwrap(),
+            wait(task.finish_with_short_frame()).unwrap(),
+        ] {
             let frame_bytes = FRAME + REGULAR_OVERHEAD_BYTES;
             let end = fixtures::parse(&message).length + frames * frame_bytes;
             let last = message[end..].first_chunk::<FINAL_OVERHEAD_BYTES>().unwrap();
@@ -250,8 +254,8 @@ proptest! {
         let options = fixtures::reading(suite);
         let opened = wait(oneshot::decrypt(&message, &fixtures::manager(), &options)).unwrap();
         prop_assert_eq!(&opened.plaintext, &plaintext);
-        prop_assert_eq!(opened.suite, suite);
-        prop_assert_eq!(opened.encryption_context.get("purpose"), Some("tests"));
+        prop_assert_eq!(opened.header.suite, suite);
+        prop_assert_eq!(opened.header.encryption_context.get("purpose"), Some("tests"));
         for outcome in fixtures::read_everywhere(&message, &fixtures::manager(), &options) {
             prop_assert_eq!(&outcome.released, &plaintext, "{}", outcome.surface);
             prop_assert!(outcome.error.is_none(), "{}: {:?}", outcome.surface, outcome.error);

@@ -4,7 +4,7 @@ use strongroom_sdk::Error;
 use strongroom_sdk::cmm::MaterialsManager;
 use strongroom_sdk::engine::SingleBlockEncryptor;
 use strongroom_sdk::error::Region;
-use strongroom_sdk::message::frame::SINGLE_BLOCK_OVERHEAD_BYTES;
+use strongroom_sdk::message::frame::{SINGLE_BLOCK_OVERHEAD_BYTES, SINGLE_BLOCK_PREFIX_BYTES};
 use strongroom_sdk::message::header::Content;
 use strongroom_sdk::message::suite::AlgorithmSuite;
 use strongroom_sdk::oneshot;
@@ -82,6 +82,31 @@ fn refusals(damaged: &[u8], suite: AlgorithmSuite) -> Vec<Error> {
         error.unwrap_or_else(|| panic!("{suite} {surface}: accepted"))
     };
     outcomes.into_iter().map(refusal).collect()
+}
+
+#[test]
+fn a_block_is_sealed_in_place_as_it_is_from_elsewhere() {
+    for suite in fixtures::COMMITTING {
+        for length in [0, 1, 5000] {
+            let plaintext = fixtures::sample(length);
+            let request = fixtures::request(suite);
+            let materials = wait(fixtures::manager().encryption_materials(&request)).unwrap();
+            let encryptor = SingleBlockEncryptor::new(materials).unwrap();
+            let mut message = encryptor.header().to_vec();
+            let mut block = vec![0; length + SINGLE_BLOCK_OVERHEAD_BYTES];
+            block[SINGLE_BLOCK_PREFIX_BYTES..][..length].copy_from_slice(&plaintext);
+            let footer = encryptor.seal_in_place(&mut block).unwrap();
+            message.extend([block, footer].concat());
+            let (manager, options) = (fixtures::manager(), fixtures::reading(suite));
+            let opened = wait(oneshot::decrypt(&message, &manager, &options)).unwrap();
+            assert_eq!(opened.plaintext, plaintext, "{suite} {length}");
+        }
+    }
+    let request = fixtures::request(fixtures::UNSIGNED);
+    let materials = wait(fixtures::manager().encryption_materials(&request)).unwrap();
+    let short = &mut [0; SINGLE_BLOCK_OVERHEAD_BYTES - 1];
+    let error = SingleBlockEncryptor::new(materials).unwrap().seal_in_place(short).unwrap_err();
+    assert!(matches!(error, Error::BufferSize { .. }), "{error}");
 }
 
 #[test]

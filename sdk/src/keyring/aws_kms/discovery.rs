@@ -91,6 +91,10 @@ impl Keyring for AwsKmsDiscoveryKeyring {
         };
         self.caller.unwrap_first(materials, keys, &choose).await
     }
+
+    fn name(&self) -> String {
+        "aws-kms discovery".to_owned()
+    }
 }
 
 /// Unwraps with whatever KMS key of its Region the message names, and with its Region's copy of a
@@ -150,6 +154,10 @@ impl Keyring for AwsKmsMrkDiscoveryKeyring {
         keys: &[EncryptedDataKey],
     ) -> Result<()> {
         self.caller.unwrap_first(materials, keys, &|recorded| self.choose(recorded)).await
+    }
+
+    fn name(&self) -> String {
+        format!("aws-kms discovery in {}", self.region)
     }
 }
 

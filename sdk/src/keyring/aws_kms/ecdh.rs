@@ -210,4 +210,8 @@ impl Keyring for AwsKmsEcdhKeyring {
         }
         Err(Error::NoDataKey { attempts })
     }
+
+    fn name(&self) -> String {
+        format!("aws-kms-ecdh {}", self.own.key.as_str())
+    }
 }

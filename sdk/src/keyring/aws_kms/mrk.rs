@@ -63,4 +63,8 @@ impl Keyring for AwsKmsMrkKeyring {
     ) -> Result<()> {
         self.caller.unwrap_first(materials, keys, &|recorded| self.configured(recorded)).await
     }
+
+    fn name(&self) -> String {
+        format!("aws-kms {}", self.key.as_str())
+    }
 }

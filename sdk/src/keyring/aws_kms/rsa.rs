@@ -165,6 +165,10 @@ impl Keyring for AwsKmsRsaKeyring {
         }
         Err(Error::NoDataKey { attempts })
     }
+
+    fn name(&self) -> String {
+        format!("aws-kms-rsa {}", self.key_arn)
+    }
 }
 
 //= framework/aws-kms/aws-kms-rsa-keyring.md#onencrypt

@@ -80,4 +80,9 @@ impl Keyring for AwsKmsKeyring {
     ) -> Result<()> {
         self.caller.unwrap_first(materials, keys, &|recorded| self.configured(recorded)).await
     }
+
+    fn name(&self) -> String {
+        let keys: Vec<&str> = self.keys.iter().map(KeyIdentifier::as_str).collect();
+        format!("aws-kms {}", keys.join(", "))
+    }
 }
