@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use strongroom_sdk::error::BranchKeyFault;
 use strongroom_sdk::kms::KmsError;
 
 use crate::id::ObjectId;
@@ -311,6 +312,12 @@ fn key_cause(source: &strongroom_sdk::Error) -> Cause {
     match source {
         strongroom_sdk::Error::NoDataKey { .. } => Cause::KeyWrong,
         strongroom_sdk::Error::Keyring(_) | strongroom_sdk::Error::NoGenerator => Cause::Request,
+        strongroom_sdk::Error::BranchKey { fault: BranchKeyFault::NotFound, .. } => {
+            Cause::KeyUnknown
+        }
+        strongroom_sdk::Error::BranchKey { .. } => Cause::KeyWrong,
+        // Whole messages are in memory: only a key store is read.
+        strongroom_sdk::Error::Io { .. } => Cause::StoreUnreachable,
         _ => Cause::Integrity,
     }
 }

@@ -126,19 +126,27 @@ pub(super) async fn open_store(
     reach: &LocationConfig,
     create_folder: bool,
 ) -> Result<Arc<Store>, Failure> {
-    let is_s3 = reach.url.starts_with("s3:");
-    let aws = match is_s3 {
-        true => Some(aws(reach.profile.as_deref(), reach.region.as_deref()).await),
-        false => None,
-    };
+    let (profile, region) = (reach.profile.as_deref(), reach.region.as_deref());
     let options = StoreOptions {
         endpoint: reach.endpoint.clone(),
         region: reach.region.clone(),
         virtual_hosted_style: reach.virtual_hosted_style,
-        aws,
+        aws: store_credentials(&reach.url, profile, region).await,
         create_folder,
     };
     Ok(connect(&reach.url, &options)?)
+}
+
+/// What is needed to reach the store at `url`, from the usual AWS places; nothing where it is a folder.
+pub(super) async fn store_credentials(
+    url: &str,
+    profile: Option<&str>,
+    region: Option<&str>,
+) -> Option<SdkConfig> {
+    if !url.starts_with("s3:") {
+        return None;
+    }
+    Some(aws(profile, region).await)
 }
 
 /// A client of the KMS at `reach`, in the key's own Region where the key's name tells it.

@@ -15,6 +15,7 @@ use super::exit_code::{
 pub(super) use super::exit_code::{SUCCESS, USAGE, table};
 pub(super) use super::failure::Failure;
 use super::message::failure::MessageFailure;
+use super::message::mode::Mode;
 use super::message::paths::PathRule;
 use super::output::Output;
 
@@ -189,12 +190,15 @@ fn message_hint(failure: &MessageFailure) -> Option<&'static str> {
         MessageFailure::HeldBack { .. } => {
             Some("write to a file, which appears only when all is verified")
         }
-        MessageFailure::Message { source, .. } => match &**source {
+        MessageFailure::Message { mode, source, .. } => match &**source {
             SdkError::ForbiddenByPolicy { .. } => {
                 Some("choose another --algorithm, or another --commitment-policy if you must")
             }
             SdkError::SignedSuiteRefused { .. } => {
                 Some("use `strongroom decrypt`, to a file or with --buffer")
+            }
+            SdkError::LimitExceeded { .. } if *mode == Mode::Encrypt => {
+                Some("leave out --frame-length 0, or raise --max-encrypted-data-keys")
             }
             SdkError::LimitExceeded { .. } => {
                 Some("raise --max-length or --max-encrypted-data-keys if you trust the message")

@@ -48,9 +48,18 @@ pub struct StoreOptions {
 /// [`Error::StoreUrl`] for a URL that names no store, [`Error::Store`] for a folder that cannot be
 /// opened.
 pub fn connect(url: &str, options: &StoreOptions) -> Result<Arc<Store>> {
+    let (inner, root) = objects_at(url, options)?;
+    Ok(Arc::new(Store::new(inner, root, url.to_owned())))
+}
+
+/// As [`connect`]: the objects as they are, and the prefix of those that the URL means.
+///
+/// # Errors
+/// As [`connect`].
+pub fn objects_at(url: &str, options: &StoreOptions) -> Result<(Arc<dyn ObjectStore>, Path)> {
     let reject = |reason| Error::StoreUrl { url: url.to_owned(), reason };
     let (scheme, rest) = url.split_once(':').ok_or_else(|| reject("it has no scheme"))?;
-    let (inner, root): (Arc<dyn ObjectStore>, Path) = match scheme {
+    Ok(match scheme {
         "s3" => {
             let rest = rest.strip_prefix("//").ok_or_else(|| reject("`//` is missing"))?;
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -63,8 +72,7 @@ pub fn connect(url: &str, options: &StoreOptions) -> Result<Arc<Store>> {
         "file" => (Arc::new(folder(url, rest, options)?), Path::default()),
         "memory" => (Arc::new(InMemory::new()), Path::default()),
         _ => return Err(reject("only s3://, file:// and memory: are known")),
-    };
-    Ok(Arc::new(Store::new(inner, root, url.to_owned())))
+    })
 }
 
 fn folder(url: &str, rest: &str, options: &StoreOptions) -> Result<LocalFileSystem> {

@@ -30,9 +30,9 @@ pub(in super::super) struct Encrypt {
     /// The algorithm suite [default: the commitment policy's, which is signed].
     #[arg(long, value_name = "NAME", ignore_case = true, hide_possible_values = true)]
     pub(super) algorithm: Option<SuiteName>,
-    /// Bytes of plaintext in each frame.
+    /// Bytes of plaintext in each frame; 0 makes one block of all, of up to 1 GiB, which is held in
+    /// memory and which no reader can open in part.
     #[arg(long, value_name = "BYTES", default_value_t = FRAME_LENGTH_DEFAULT)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) frame_length: u32,
 }
 

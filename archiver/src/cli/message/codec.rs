@@ -16,9 +16,7 @@ use strongroom::control::Control;
 use strongroom_sdk::Error;
 use strongroom_sdk::cmm::MaterialsManager;
 use strongroom_sdk::materials::EncryptionRequest;
-use strongroom_sdk::message::header::Header;
-use strongroom_sdk::message::limits::Limits;
-use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
+use strongroom_sdk::options::DecryptOptions;
 use strongroom_sdk::stream::PendingReader;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
@@ -26,7 +24,7 @@ use zeroize::Zeroizing;
 use super::context::{Missing, Requirements};
 use super::destination::{Destination, HELD_BYTES_MAX, Manner};
 use super::failure::MessageFailure;
-use super::metadata::Record;
+use super::metadata::{HeaderOf, Record};
 use super::mode::Mode;
 use super::paths::{Job, same_as_standard};
 use super::surface::{Pool, Sealer, open, worth_it};
@@ -55,8 +53,15 @@ pub(super) struct Codec {
 
 /// What is done, with its options.
 pub(super) enum Operation {
-    Encrypt { request: EncryptionRequest, options: EncryptOptions },
-    Decrypt { options: DecryptOptions, requirements: Requirements },
+    /// A frame length of zero means a single block.
+    Encrypt {
+        request: EncryptionRequest,
+        frame_length: u32,
+    },
+    Decrypt {
+        options: DecryptOptions,
+        requirements: Requirements,
+    },
 }
 
 /// One message that was written or read.
@@ -94,7 +99,9 @@ impl Codec {
         let (hold_back, encode) = (self.hold_back, self.encode);
         let manner = Manner { replace, hold_back, encode };
         match &self.operation {
-            Operation::Encrypt { request, options } => one.encrypt(request, options, manner),
+            Operation::Encrypt { request, frame_length } => {
+                one.encrypt(request, *frame_length, manner)
+            }
             Operation::Decrypt { options, requirements } => {
                 one.decrypt(options, requirements, manner)
             }
@@ -113,7 +120,7 @@ impl One<'_> {
     fn encrypt(
         &self,
         request: &EncryptionRequest,
-        options: &EncryptOptions,
+        frame_length: u32,
         manner: Manner,
     ) -> Result<Done, Undone> {
         let (source, pool) = self.source()?;
@@ -123,19 +130,13 @@ impl One<'_> {
         let materials = Handle::current().block_on(manager.encryption_materials(&request));
         let materials = materials.map_err(|error| self.refused(error))?;
         let destination = self.destination(manner)?;
-        let mut writer = Sealer::new(destination, materials, options, pool)
+        let mut writer = Sealer::new(destination, materials, frame_length, pool)
             .map_err(|error| self.not_written(error))?;
         let bytes = self.pump(source, &mut writer)?;
-        let header = writer.header().to_vec();
+        let fields = writer.header_fields().clone();
         let destination = writer.finish().map_err(|error| self.not_written(error))?;
         destination.finish().map_err(|error| self.unwritable(error))?;
-        let unlimited = Limits {
-            header_bytes_max: usize::MAX,
-            encrypted_data_keys_max: usize::MAX,
-            frame_bytes_max: u32::MAX,
-        };
-        let header = Header::parse(&header, &unlimited).map_err(|error| self.refused(error))?;
-        Ok(Done { record: self.record(&header.header, None), bytes })
+        Ok(Done { record: self.record(HeaderOf::Written(&fields), None), bytes })
     }
 
     fn decrypt(
@@ -148,11 +149,11 @@ impl One<'_> {
         let pending =
             PendingReader::read_header(source, options).map_err(|error| self.not_read(error))?;
         if let Some(missing) = requirements.missing_in(pending.request().encryption_context()) {
-            let record = Some(self.record(pending.header(), Some(&missing)));
+            let record = Some(self.record(HeaderOf::Read(pending.header()), Some(&missing)));
             let failure = MessageFailure::ContextMissing { input: self.input(), missing };
             return Err(Undone { failure: Box::new(failure.into()), record });
         }
-        let record = self.record(pending.header(), None);
+        let record = self.record(HeaderOf::Read(pending.header()), None);
         let manager = &self.codec.manager;
         let materials = manager.decryption_materials(pending.request());
         let materials = Handle::current().block_on(materials);
@@ -164,11 +165,7 @@ impl One<'_> {
         Ok(Done { record, bytes })
     }
 
-    fn record(
-        &self,
-        header: &Header<strongroom_sdk::message::header::Unverified>,
-        missing: Option<&Missing>,
-    ) -> Value {
+    fn record(&self, header: HeaderOf<'_>, missing: Option<&Missing>) -> Value {
         let Job { input, output } = self.job;
         Record { mode: self.codec.mode, input, output, header, missing }.to_json()
     }

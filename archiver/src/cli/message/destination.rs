@@ -1,22 +1,22 @@
 //! Where one message, or its plaintext, goes.
 //!
-//! A file gets its name only when everything has been written, verified and is on the disk: until
-//! then it is a temporary file beside it. Whatever happens meanwhile, under the name stands what
-//! stood there before.
+//! A file gets its name only when everything has been written, verified and is on the disk. Whatever
+//! happens meanwhile, under the name stands what stood there before.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::engine::GeneralPurpose;
 use base64::prelude::BASE64_STANDARD;
 use base64::write::EncoderWriter;
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use super::paths::{folder_of, same_as_standard};
+use self::new_file::NewFile;
+use super::paths::same_as_standard;
+
+mod new_file;
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -26,9 +26,6 @@ pub(super) const HELD_BYTES_MAX: u64 = 1 << 30;
 
 /// Bytes in one piece of what is held back.
 const HELD_PIECE_BYTES: usize = 1 << 20;
-
-/// The beginning of a temporary file's name.
-const TEMPORARY_PREFIX: &str = ".strongroom-";
 
 /// How a destination is written to.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +118,7 @@ impl Write for Place {
         match self {
             Self::Stream(stream) => stream.write(bytes),
             Self::Held(held) => held.push(bytes),
-            Self::New(file) => file.temporary.write(bytes),
+            Self::New(file) => file.write(bytes),
         }
     }
 
@@ -175,39 +172,6 @@ impl Held {
     }
 }
 
-/// A file on its way to its name.
-pub(super) struct NewFile {
-    temporary: NamedTempFile,
-    path: PathBuf,
-    replace: bool,
-}
-
-impl NewFile {
-    fn create(path: &Path, replace: bool) -> io::Result<Self> {
-        // A link stays a link: what it points to is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let temporary = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder_of(&path))?;
-        if replace && let Ok(stat) = fs::metadata(&path) {
-            temporary.as_file().set_permissions(stat.permissions())?;
-        }
-        Ok(Self { temporary, path, replace })
-    }
-
-    /// After a crash there is the whole file under the name, or what was there before.
-    fn commit(self) -> io::Result<()> {
-        self.temporary.as_file().sync_all()?;
-        let named = match self.replace {
-            true => self.temporary.persist(&self.path),
-            false => self.temporary.persist_noclobber(&self.path),
-        };
-        named.map_err(|error| error.error)?;
-        File::open(folder_of(&self.path))?.sync_all()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,21 +197,6 @@ mod tests {
         new.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!(names(folder.path()), ["file"]);
-    }
-
-    #[test]
-    fn a_name_that_was_taken_meanwhile_is_not_replaced_unless_that_is_wanted() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        let new = Destination::open(&path, MANNER).unwrap();
-        fs::write(&path, "theirs").unwrap();
-        assert_eq!(new.finish().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!((fs::read(&path).unwrap(), names(folder.path()).len()), (b"theirs".to_vec(), 1));
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        let new = Destination::open(&path, Manner { replace: true, ..MANNER }).unwrap();
-        new.finish().unwrap();
-        let stat = fs::metadata(&path).unwrap();
-        assert_eq!((stat.len(), stat.permissions().mode() & 0o777), (0, 0o600));
     }
 
     #[test]

@@ -5,20 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_sdk::crypto::default_provider;
+use strongroom_sdk::error::KeyringFault;
 use strongroom_sdk::keyring::aws_kms::{
     AwsKmsDiscoveryKeyring, AwsKmsMrkDiscoveryKeyring, AwsKmsMrkKeyring, DiscoveryFilter,
 };
 use strongroom_sdk::keyring::raw_rsa::{RawRsaKeyring, RsaKeys};
-use strongroom_sdk::keyring::{Keyring, MultiKeyring, RawAesKeyring};
-use strongroom_sdk::keys::{KEY_BYTES_MAX, RsaPrivateKey, RsaPublicKey};
-use strongroom_sdk::kms::RegionalClient;
+use strongroom_sdk::keyring::{Keyring, MultiKeyring, RawAesKeyring, RawEcdhKeyring};
+use strongroom_sdk::keys::{EcPrivateKey, EcPublicKey, KEY_BYTES_MAX, RsaPrivateKey, RsaPublicKey};
 use strongroom_sdk::kms::aws::{AwsClientSupplier, AwsKmsClient};
+use strongroom_sdk::kms::{KmsClient, RegionalClient};
 use strongroom_sdk::{Result as SdkResult, SecretBytes};
 use zeroize::Zeroizing;
 
+use super::branch_keys;
 use super::failure::MessageFailure;
 use super::mode::Mode;
-use super::wrapping_keys::{Filter, Padding, RawKey, Reach, WrappingKeys};
+use super::wrapping_keys::{Agreement, BranchKey, Filter, Padding, RawKey, Reach, WrappingKeys};
 use crate::cli::connect::{describe_key, is_key_arn, kms_client_at, region_of};
 use crate::cli::exit::Failure;
 
@@ -43,6 +45,11 @@ pub(super) async fn keyring(
             WrappingKeys::RawAes(key) => keyrings.push(Arc::new(raw_aes(key)?)),
             WrappingKeys::RawRsa(key, padding) => {
                 keyrings.push(Arc::new(raw_rsa(key, *padding, mode)?));
+            }
+            WrappingKeys::RawEcdh(agreement) => keyrings.push(Arc::new(raw_ecdh(agreement)?)),
+            WrappingKeys::Hierarchy(branch_key, reach) => {
+                let kms = kms_of(branch_key, reach, &mut clients).await;
+                keyrings.push(Arc::new(branch_keys::keyring(branch_key, reach, kms).await?));
             }
         }
     }
@@ -103,9 +110,26 @@ async fn discovery<'a>(
         let keyring = AwsKmsMrkDiscoveryKeyring::new(client, region, filter);
         return Ok(Arc::new(keyring.map_err(MessageFailure::Keyring)?));
     }
-    let supplier = Arc::new(AwsClientSupplier::new(client.config().clone()));
-    let client = Arc::new(RegionalClient::new(supplier));
-    Ok(Arc::new(AwsKmsDiscoveryKeyring::new(client, filter)))
+    Ok(Arc::new(AwsKmsDiscoveryKeyring::new(Arc::new(in_every_region(&client)), filter)))
+}
+
+/// The KMS that unwraps a branch key: that of the key's Region, or, as long as only the store knows the
+/// key, whichever it names.
+async fn kms_of<'a>(
+    branch_key: &'a BranchKey,
+    reach: &'a Reach,
+    clients: &mut Clients<'a>,
+) -> Arc<dyn KmsClient> {
+    let client = clients.of(reach, branch_key.kms_key.as_deref().and_then(region_of)).await;
+    if branch_key.kms_key.is_some() || reach.region.is_some() {
+        return Arc::new(AwsKmsClient::new(client));
+    }
+    Arc::new(in_every_region(&client))
+}
+
+/// A client that asks each key in its own Region.
+fn in_every_region(client: &aws_sdk_kms::Client) -> RegionalClient {
+    RegionalClient::new(Arc::new(AwsClientSupplier::new(client.config().clone())))
 }
 
 fn raw_aes(key: &RawKey) -> Result<RawAesKeyring, MessageFailure> {
@@ -114,10 +138,8 @@ fn raw_aes(key: &RawKey) -> Result<RawAesKeyring, MessageFailure> {
 }
 
 fn raw_rsa(key: &RawKey, padding: Padding, mode: Mode) -> Result<RawRsaKeyring, MessageFailure> {
-    let bytes = bytes_in(&key.file)?;
-    // What is no text is no PEM either, and is refused as such.
-    let pem = std::str::from_utf8(&bytes).unwrap_or_default();
-    let keys = rsa_keys(pem, mode);
+    let pem = pem_in(&key.file)?;
+    let keys = rsa_keys(&pem, mode);
     keys.and_then(|keys| RawRsaKeyring::new(&key.namespace, &key.name, padding.0, keys))
         .map_err(MessageFailure::Keyring)
 }
@@ -130,6 +152,32 @@ fn rsa_keys(pem: &str, mode: Mode) -> SdkResult<RsaKeys> {
             Ok(RsaKeys::Private(RsaPrivateKey::from_pem(&*provider, pem)?))
         }
     }
+}
+
+fn raw_ecdh(agreement: &Agreement) -> Result<RawEcdhKeyring, MessageFailure> {
+    let provider = default_provider();
+    let keyring = match (&agreement.private, &agreement.public) {
+        (None, None) => Err(KeyringFault::Empty.into()),
+        (None, Some(public)) => {
+            EcPublicKey::from_pem(&*provider, &pem_in(public)?).map(RawEcdhKeyring::ephemeral_to)
+        }
+        (Some(private), None) => {
+            EcPrivateKey::from_pem(&*provider, &pem_in(private)?).map(RawEcdhKeyring::discovery)
+        }
+        (Some(private), Some(public)) => {
+            let (private, public) = (pem_in(private)?, pem_in(public)?);
+            EcPrivateKey::from_pem(&*provider, &private).and_then(|private| {
+                RawEcdhKeyring::between(private, EcPublicKey::from_pem(&*provider, &public)?)
+            })
+        }
+    };
+    keyring.map_err(MessageFailure::Keyring)
+}
+
+/// The text of a key file. What is no text is no PEM either, and comes out empty, to be refused as such.
+fn pem_in(path: &Path) -> Result<Zeroizing<String>, MessageFailure> {
+    let mut bytes = bytes_in(path)?;
+    Ok(Zeroizing::new(String::from_utf8(std::mem::take(&mut bytes)).unwrap_or_default()))
 }
 
 /// The bytes of a key file; of a longer one only so many that its keyring refuses it.

@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 use strongroom_sdk::message::encrypted_data_key::EncryptedDataKey;
 use strongroom_sdk::message::encryption_context::EncryptionContext;
-use strongroom_sdk::message::header::{Content, Header, Unverified};
+use strongroom_sdk::message::header::{Content, Header, HeaderFields, Unverified};
 use strongroom_sdk::message::suite::{IV_BYTES, MessageVersion};
 
 use super::arguments::Metadata;
@@ -64,21 +64,35 @@ pub(super) struct Record<'a> {
     pub(super) mode: Mode,
     pub(super) input: &'a Path,
     pub(super) output: &'a Path,
-    pub(super) header: &'a Header<Unverified>,
+    pub(super) header: HeaderOf<'a>,
     /// Pairs for want of which the message was not decrypted.
     pub(super) missing: Option<&'a Missing>,
+}
+
+/// The header of the message.
+#[derive(Clone, Copy)]
+pub(super) enum HeaderOf<'a> {
+    /// One that was written, whose tag the official program does not know.
+    Written(&'a HeaderFields),
+    /// One that was read.
+    Read(&'a Header<Unverified>),
 }
 
 impl Record<'_> {
     /// The line's content.
     pub(super) fn to_json(&self) -> Value {
         let mut record = Map::new();
-        record.insert("header".to_owned(), header_members(self.header));
-        // The official program does not know it when it encrypts.
-        if self.mode != Mode::Encrypt {
-            let iv = BASE64_STANDARD.encode(self.header.authentication_iv());
-            let tag = BASE64_STANDARD.encode(self.header.authentication_tag());
-            record.insert("header_auth".to_owned(), json!({ "iv": iv, "tag": tag }));
+        match self.header {
+            HeaderOf::Written(fields) => {
+                record.insert("header".to_owned(), header_members(fields));
+            }
+            HeaderOf::Read(header) => {
+                let fields = header_members(header.unverified_fields());
+                record.insert("header".to_owned(), fields);
+                let iv = BASE64_STANDARD.encode(header.authentication_iv());
+                let tag = BASE64_STANDARD.encode(header.authentication_tag());
+                record.insert("header_auth".to_owned(), json!({ "iv": iv, "tag": tag }));
+            }
         }
         record.insert("input".to_owned(), name(self.input, "<stdin>").into());
         if let Some(missing) = self.missing {
@@ -95,23 +109,23 @@ impl Record<'_> {
     }
 }
 
-fn header_members(header: &Header<Unverified>) -> Value {
-    let version = header.suite().version();
+fn header_members(fields: &HeaderFields) -> Value {
+    let version = fields.suite.version();
     let first = version == MessageVersion::V1;
-    let (content_type, frame_length) = match header.content() {
+    let (content_type, frame_length) = match fields.content {
         Content::SingleBlock => (1, 0),
         Content::Framed(length) => (2, length),
     };
-    let keys = header.encrypted_data_keys();
+    let keys = &fields.encrypted_data_keys;
     json!({
-        "algorithm": SuiteName(header.suite()).as_str(),
-        "commitment_key": header.key_commitment().map(|bytes| BASE64_STANDARD.encode(bytes)),
+        "algorithm": SuiteName(fields.suite).as_str(),
+        "commitment_key": fields.key_commitment.map(|bytes| BASE64_STANDARD.encode(bytes)),
         "content_type": content_type,
         "encrypted_data_keys": sorted(keys).into_iter().map(key_members).collect::<Vec<_>>(),
-        "encryption_context": context_members(header.unverified_encryption_context()),
+        "encryption_context": context_members(&fields.encryption_context),
         "frame_length": frame_length,
         "header_iv_length": first.then_some(IV_BYTES),
-        "message_id": BASE64_STANDARD.encode(header.message_id().as_bytes()),
+        "message_id": BASE64_STANDARD.encode(fields.message_id.as_bytes()),
         "type": first.then_some(MESSAGE_TYPE),
         "version": format!("{}.0", version.byte()),
     })

@@ -5,12 +5,12 @@
 //! |---|---|
 //! | [`argument_file`] | `@FILE` among the arguments |
 //! | [`arguments`], `pairs`, `suite_name` | the options |
-//! | [`wrapping_keys`], `keyrings` | which keys, and the keyring of them |
+//! | [`wrapping_keys`], `keyrings`, `branch_keys` | which keys, and the keyring of them |
 //! | `caching` | data keys for more than one message |
 //! | `context` | encryption contexts to write and to demand |
 //! | [`paths`] | which input goes to which output |
 //! | `codec` | one message |
-//! | `surface` | one core or several |
+//! | `surface`, `single_block` | one core or several; a message without frames |
 //! | `existing` | what happens to output files that exist |
 //! | `destination` | files that appear whole or not at all |
 //! | `metadata` | the line of JSON about each message |
@@ -18,6 +18,7 @@
 
 pub(super) mod argument_file;
 pub(super) mod arguments;
+mod branch_keys;
 mod caching;
 mod codec;
 mod context;
@@ -29,6 +30,7 @@ mod metadata;
 pub(super) mod mode;
 pub(super) mod pairs;
 pub(super) mod paths;
+mod single_block;
 mod suite_name;
 mod surface;
 pub(super) mod wrapping_keys;
@@ -46,7 +48,7 @@ use strongroom::control::Control;
 use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::materials::EncryptionRequest;
 use strongroom_sdk::message::limits::Limits;
-use strongroom_sdk::options::{DecryptOptions, EncryptOptions, SignedMessages};
+use strongroom_sdk::options::{DecryptOptions, SignedMessages};
 use tokio::sync::mpsc;
 
 use self::arguments::{Common, Decrypt, Encrypt, Metadata};
@@ -78,7 +80,7 @@ pub(super) async fn encrypt(arguments: Encrypt, output: &Output) -> Result<(), F
             encrypted_data_keys_max: common.max_encrypted_data_keys.map(usize::from),
             ..EncryptionRequest::default()
         },
-        options: EncryptOptions { frame_length },
+        frame_length,
     };
     run(Mode::Encrypt, operation, common, output).await
 }

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 use strongroom_sdk::Result;
 use strongroom_sdk::materials::{DecryptionMaterials, EncryptionMaterials};
+use strongroom_sdk::message::header::HeaderFields;
 use strongroom_sdk::options::EncryptOptions;
 use strongroom_sdk::parallel::{ParallelDecryptor, ParallelEncryptor};
 use strongroom_sdk::stream::{EncryptWriter, PendingReader};
+
+use super::single_block::BlockWriter;
 
 /// Shortest file that is worth several cores, in bytes.
 const PARALLEL_BYTES_MIN: u64 = 4 << 20;
@@ -35,27 +38,31 @@ pub(super) fn worth_it(pool: &Pool, file: &File) -> Pool {
 pub(super) enum Sealer<W: Write> {
     Serial(EncryptWriter<W>),
     Parallel(ParallelEncryptor<W>),
+    SingleBlock(BlockWriter<W>),
 }
 
 impl<W: Write + Send> Sealer<W> {
-    /// Begins a message on `inner`.
+    /// Begins a message on `inner`, in frames of that length, or in one block when it is zero.
     pub(super) fn new(
         inner: W,
         materials: EncryptionMaterials,
-        options: &EncryptOptions,
+        frame_length: u32,
         pool: Pool,
     ) -> Result<Self> {
+        let options = EncryptOptions { frame_length };
         Ok(match pool {
-            None => Self::Serial(EncryptWriter::new(inner, materials, options)?),
-            Some(pool) => Self::Parallel(ParallelEncryptor::new(inner, materials, options, pool)?),
+            _ if frame_length == 0 => Self::SingleBlock(BlockWriter::new(inner, materials)?),
+            None => Self::Serial(EncryptWriter::new(inner, materials, &options)?),
+            Some(pool) => Self::Parallel(ParallelEncryptor::new(inner, materials, &options, pool)?),
         })
     }
 
-    /// The header of the message.
-    pub(super) fn header(&self) -> &[u8] {
+    /// What the header of the message says.
+    pub(super) fn header_fields(&self) -> &HeaderFields {
         match self {
-            Self::Serial(writer) => writer.header(),
-            Self::Parallel(writer) => writer.header(),
+            Self::Serial(writer) => writer.header_fields(),
+            Self::Parallel(writer) => writer.header_fields(),
+            Self::SingleBlock(writer) => writer.header_fields(),
         }
     }
 
@@ -66,6 +73,7 @@ impl<W: Write + Send> Sealer<W> {
         match self {
             Self::Serial(writer) => writer.finish_with_short_frame(),
             Self::Parallel(writer) => writer.finish_with_short_frame(),
+            Self::SingleBlock(writer) => writer.finish(),
         }
     }
 }
@@ -75,6 +83,7 @@ impl<W: Write + Send> Write for Sealer<W> {
         match self {
             Self::Serial(writer) => writer.write(bytes),
             Self::Parallel(writer) => writer.write(bytes),
+            Self::SingleBlock(writer) => writer.write(bytes),
         }
     }
 
@@ -82,6 +91,7 @@ impl<W: Write + Send> Write for Sealer<W> {
         match self {
             Self::Serial(writer) => writer.flush(),
             Self::Parallel(writer) => writer.flush(),
+            Self::SingleBlock(writer) => writer.flush(),
         }
     }
 }

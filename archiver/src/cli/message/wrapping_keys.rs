@@ -7,11 +7,9 @@ use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use strongroom_sdk::crypto::rsa::RsaPadding;
 
 use super::mode::Mode;
-use super::pairs::{self, NotAPair};
+use super::pairs::NotAPair;
 
-/// The provider that is meant where none is named, also under the name that the official command
-/// line gives it in full.
-const AWS_KMS: [&str; 2] = ["aws-kms", "aws-encryption-sdk-cli::aws-kms"];
+mod group;
 
 /// Most groups of wrapping keys in one command.
 const GROUPS_MAX: usize = 256;
@@ -31,6 +29,10 @@ pub(super) enum WrappingKeys {
     RawAes(RawKey),
     /// One half of an RSA key.
     RawRsa(RawKey, Padding),
+    /// Keys of elliptic curves that agree on a wrapping key.
+    RawEcdh(Agreement),
+    /// A branch key of a key store.
+    Hierarchy(BranchKey, Reach),
 }
 
 /// How the KMS is reached.
@@ -60,6 +62,31 @@ pub(super) struct RawKey {
     pub(super) file: PathBuf,
 }
 
+/// The two sides of a key agreement, each in a file; at least the one that the mode needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Agreement {
+    /// Our private key. Who encrypts without one gets a new one for each message.
+    pub(super) private: Option<PathBuf>,
+    /// The other side's public key. Who decrypts without it takes messages from anybody.
+    pub(super) public: Option<PathBuf>,
+}
+
+/// A branch key in a key store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BranchKey {
+    /// Its identifier.
+    pub(super) id: String,
+    /// The URL of the key store.
+    pub(super) store: String,
+    /// The name that is bound to every branch key of the store.
+    pub(super) store_name: String,
+    /// The S3 endpoint of the store.
+    pub(super) store_endpoint: Option<String>,
+    /// The ARN of the KMS key that the branch key must be wrapped by; who only decrypts may leave it to
+    /// the store.
+    pub(super) kms_key: Option<String>,
+}
+
 /// How RSA pads, as people type it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Padding(pub(super) RsaPadding);
@@ -72,7 +99,9 @@ pub(crate) enum WrappingKeysError {
     #[error("--wrapping-keys: {0}")]
     Pair(#[from] NotAPair),
     /// Nobody here has such keys.
-    #[error("--wrapping-keys: there is no provider \"{0}\", only aws-kms, raw-aes and raw-rsa")]
+    #[error(
+        "--wrapping-keys: there is no provider \"{0}\", only aws-kms, aws-kms-hierarchy, raw-aes, raw-rsa and raw-ecdh"
+    )]
     Provider(String),
     /// A name that the provider does not know.
     #[error("--wrapping-keys provider={provider} takes no \"{name}\"")]
@@ -121,7 +150,7 @@ impl KeyGroups {
             return Err(WrappingKeysError::TooMany(self.0.len()));
         }
         let groups =
-            self.0.iter().map(|group| parse_group(group)).collect::<Result<Vec<_>, _>>()?;
+            self.0.iter().map(|group| group::parse(group, mode)).collect::<Result<Vec<_>, _>>()?;
         let discovers = |group: &WrappingKeys| matches!(group, WrappingKeys::Discovery(..));
         if mode == Mode::Encrypt && groups.iter().any(discovers) {
             return Err(WrappingKeysError::DiscoveryEncrypts);
@@ -163,7 +192,13 @@ message; the first makes the data key.
   provider=raw-aes namespace=NAMESPACE key=NAME file=PATH
       16, 24 or 32 bytes
   provider=raw-rsa namespace=NAMESPACE key=NAME file=PATH [padding=oaep-sha256]
-      PEM of the public key to encrypt, of the private key to decrypt";
+      PEM of the public key to encrypt, of the private key to decrypt
+  provider=raw-ecdh [private=PATH] [public=PATH]
+      PEM of our private and of the other side's public key; to encrypt, public= is enough,
+      to decrypt what anybody wrote for us, private= is
+  provider=aws-kms-hierarchy branch-key=ID store=URL store-name=NAME key=KEY_ARN
+      [store-endpoint=URL] [region=REGION] [profile=NAME]
+      a branch key in a folder or bucket; key=, the KMS key that wraps it, may be missing to decrypt";
 
 impl FromArgMatches for KeyGroups {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
@@ -177,201 +212,9 @@ impl FromArgMatches for KeyGroups {
     }
 }
 
-fn parse_group(group: &[String]) -> Result<WrappingKeys, WrappingKeysError> {
-    let pairs = group.iter().map(|argument| pairs::parse(argument)).collect::<Result<_, _>>()?;
-    let mut named = Named { provider: "", pairs };
-    match named.optional("provider")? {
-        None => named.aws_kms(),
-        Some(provider) if AWS_KMS.contains(&provider.as_str()) => named.aws_kms(),
-        Some(provider) if provider == "raw-aes" => named.raw_aes(),
-        Some(provider) if provider == "raw-rsa" => named.raw_rsa(),
-        Some(other) => Err(WrappingKeysError::Provider(other)),
-    }
-}
-
-/// The pairs of one group that have not been taken yet.
-struct Named<'a> {
-    provider: &'static str,
-    pairs: Vec<(&'a str, &'a str)>,
-}
-
-impl Named<'_> {
-    fn aws_kms(mut self) -> Result<WrappingKeys, WrappingKeysError> {
-        self.provider = "aws-kms";
-        let keys = self.all("key");
-        let reach = Reach { region: self.optional("region")?, profile: self.optional("profile")? };
-        let discovery = self.optional("discovery")?.map_or(Ok(false), truth)?;
-        match (discovery, keys.is_empty()) {
-            (true, false) => Err(WrappingKeysError::DiscoveryOfKeys),
-            (true, true) => {
-                let filter = self.filter()?;
-                self.finish(WrappingKeys::Discovery(filter, reach))
-            }
-            (false, true) => {
-                Err(WrappingKeysError::Missing { provider: self.provider, name: "key" })
-            }
-            (false, false) => self.finish(WrappingKeys::AwsKms(keys, reach)),
-        }
-    }
-
-    fn filter(&mut self) -> Result<Option<Filter>, WrappingKeysError> {
-        let provider = "aws-kms discovery=true";
-        let accounts = self.all("discovery-account");
-        match (self.optional("discovery-partition")?, accounts.is_empty()) {
-            (None, true) => Ok(None),
-            (Some(partition), false) => Ok(Some(Filter { partition, accounts })),
-            (None, false) => {
-                Err(WrappingKeysError::Missing { provider, name: "discovery-partition" })
-            }
-            (Some(_), true) => {
-                Err(WrappingKeysError::Missing { provider, name: "discovery-account" })
-            }
-        }
-    }
-
-    fn raw_aes(mut self) -> Result<WrappingKeys, WrappingKeysError> {
-        self.provider = "raw-aes";
-        let key = self.raw_key()?;
-        self.finish(WrappingKeys::RawAes(key))
-    }
-
-    fn raw_rsa(mut self) -> Result<WrappingKeys, WrappingKeysError> {
-        self.provider = "raw-rsa";
-        let key = self.raw_key()?;
-        let padding = self.optional("padding")?.map_or(Ok(Padding::DEFAULT), Padding::parse)?;
-        self.finish(WrappingKeys::RawRsa(key, padding))
-    }
-
-    fn raw_key(&mut self) -> Result<RawKey, WrappingKeysError> {
-        Ok(RawKey {
-            namespace: self.required("namespace")?,
-            name: self.required("key")?,
-            file: self.required("file")?.into(),
-        })
-    }
-
-    fn all(&mut self, name: &str) -> Vec<String> {
-        let taken = self.pairs.extract_if(.., |(found, _)| *found == name);
-        taken.map(|(_, value)| value.to_owned()).collect()
-    }
-
-    fn optional(&mut self, name: &'static str) -> Result<Option<String>, WrappingKeysError> {
-        let mut values = self.all(name);
-        match values.len() {
-            0 | 1 => Ok(values.pop()),
-            _ => Err(WrappingKeysError::Repeated(name)),
-        }
-    }
-
-    fn required(&mut self, name: &'static str) -> Result<String, WrappingKeysError> {
-        let provider = self.provider;
-        self.optional(name)?.ok_or(WrappingKeysError::Missing { provider, name })
-    }
-
-    /// `keys`, unless a pair is left over.
-    fn finish(self, keys: WrappingKeys) -> Result<WrappingKeys, WrappingKeysError> {
-        match self.pairs.first() {
-            None => Ok(keys),
-            Some((name, _)) => Err(WrappingKeysError::Unknown {
-                provider: self.provider,
-                name: (*name).to_owned(),
-            }),
-        }
-    }
-}
-
-impl Padding {
-    const DEFAULT: Self = Self(RsaPadding::OaepSha256);
-
-    fn parse(text: String) -> Result<Self, WrappingKeysError> {
-        let allowed = "pkcs1, oaep-sha1, oaep-sha256, oaep-sha384, oaep-sha512";
-        match text.as_str() {
-            "pkcs1" => Ok(Self(RsaPadding::Pkcs1)),
-            "oaep-sha1" => Ok(Self(RsaPadding::OaepSha1)),
-            "oaep-sha256" => Ok(Self(RsaPadding::OaepSha256)),
-            "oaep-sha384" => Ok(Self(RsaPadding::OaepSha384)),
-            "oaep-sha512" => Ok(Self(RsaPadding::OaepSha512)),
-            _ => Err(WrappingKeysError::Value { name: "padding", value: text, allowed }),
-        }
-    }
-}
-
-fn truth(text: String) -> Result<bool, WrappingKeysError> {
-    match text.to_lowercase().as_str() {
-        "true" | "t" | "yes" | "y" | "1" => Ok(true),
-        "false" | "f" | "no" | "n" | "0" => Ok(false),
-        _ => {
-            let (name, allowed) = ("discovery", "true, false");
-            Err(WrappingKeysError::Value { name, value: text, allowed })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(group: &[&str]) -> Result<WrappingKeys, String> {
-        let group: Vec<String> = group.iter().map(|&argument| argument.to_owned()).collect();
-        parse_group(&group).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn groups_name_keys_of_a_kms_or_a_key_in_a_file() {
-        let reach = Reach { region: Some("eu-central-1".into()), profile: None };
-        let keys = vec!["alias/a".into(), "b".into()];
-        let expected = Ok(WrappingKeys::AwsKms(keys, reach));
-        assert_eq!(parse(&["key=alias/a", "region=eu-central-1", "key=b"]), expected);
-        let in_full = "provider=aws-encryption-sdk-cli::aws-kms";
-        assert_eq!(parse(&[in_full, "key=alias/a", "key=b", "region=eu-central-1"]), expected);
-        let raw = parse(&["provider=raw-aes", "namespace=n", "key=k", "file=/f"]);
-        let key = RawKey { namespace: "n".into(), name: "k".into(), file: "/f".into() };
-        assert_eq!(raw, Ok(WrappingKeys::RawAes(key.clone())));
-        let rsa = ["provider=raw-rsa", "namespace=n", "key=k", "file=/f"];
-        assert_eq!(parse(&rsa), Ok(WrappingKeys::RawRsa(key.clone(), Padding::DEFAULT)));
-        let expected = Ok(WrappingKeys::RawRsa(key, Padding(RsaPadding::Pkcs1)));
-        assert_eq!(parse(&[&rsa[..], &["padding=pkcs1"]].concat()), expected);
-    }
-
-    #[test]
-    fn discovery_takes_a_filter_or_none() {
-        let reach = Reach::default();
-        assert_eq!(parse(&["discovery=true"]), Ok(WrappingKeys::Discovery(None, reach.clone())));
-        let filter = Filter { partition: "aws".into(), accounts: vec!["1".into(), "2".into()] };
-        let group = [
-            "discovery=Yes",
-            "discovery-account=1",
-            "discovery-partition=aws",
-            "discovery-account=2",
-        ];
-        assert_eq!(parse(&group), Ok(WrappingKeys::Discovery(Some(filter), reach)));
-        let groups = KeyGroups(vec![vec!["discovery=1".to_owned()]]);
-        assert_eq!(groups.parse(Mode::Encrypt), Err(WrappingKeysError::DiscoveryEncrypts));
-        assert!(groups.parse(Mode::Decrypt).is_ok());
-    }
-
-    #[test]
-    fn what_is_missing_repeated_or_unknown_is_named() {
-        for (group, part) in [
-            (&["provider=aws-kms"][..], "needs key="),
-            (&["key"], "\"key\""),
-            (&["provider=pgp", "key=k"], "\"pgp\""),
-            (&["key=k", "region=a", "region=b"], "region"),
-            (&["key=k", "regoin=a"], "\"regoin\""),
-            (&["key=k", "discovery=true"], "no key="),
-            (&["discovery=false"], "needs key="),
-            (&["discovery=perhaps"], "perhaps"),
-            (&["discovery=true", "discovery-account=1"], "discovery-partition"),
-            (&["discovery=true", "discovery-partition=aws"], "discovery-account"),
-            (&["key=k", "discovery-account=1"], "discovery-account"),
-            (&["provider=raw-rsa", "namespace=n", "key=k", "file=f", "padding=x"], "oaep-sha1"),
-            (&["provider=raw-aes", "key=k", "file=f"], "namespace"),
-            (&["provider=raw-aes", "key=k", "namespace=n", "file=f", "file=g"], "file"),
-        ] {
-            let error = parse(group).unwrap_err();
-            assert!(error.contains(part), "{group:?}: {error}");
-        }
-    }
 
     #[test]
     fn the_number_of_groups_is_limited() {

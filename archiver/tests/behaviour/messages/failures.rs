@@ -27,7 +27,7 @@ fn inputs_and_outputs_that_do_not_fit_are_refused() {
         (&["-i", "plain", "-o", "x", "--metadata-output", "plain"], 2, "metadata"),
         (&["-i", "folder", "-o", "out", "-r", "--metadata-output", "out/log"], 2, "out/log"),
         (&["-i", "-", "-o", "x", "--interactive"], 2, "--interactive"),
-        (&["-i", "plain", "-o", "x", "--frame-length", "0"], 2, "--frame-length"),
+        (&["-i", "plain", "-o", "x", "--frame-length", "-1"], 2, "--frame-length"),
         (&["-i", "plain", "-o", "x", "--algorithm", "ROT13"], 2, "ROT13"),
         (&["-i", "plain", "-o", "x", "-c", "novalue"], 2, "novalue"),
         (&["-i", "plain", "-o", "x", "-c", "aws-crypto-x=1"], 2, "aws-crypto-x"),

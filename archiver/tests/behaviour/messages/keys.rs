@@ -1,5 +1,17 @@
 //! Wrapping keys: raw ones in files, and keys of a real KMS.
 
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use strongroom_sdk::EncryptionContext;
+use strongroom_sdk::clock::SystemClock;
+use strongroom_sdk::crypto::default_provider;
+use strongroom_sdk::key_store::object::ObjectKeyStore;
+use strongroom_sdk::key_store::{BranchKeyId, BranchKeyWrapping, KmsConfiguration};
+use strongroom_sdk::kms::arn::KmsArn;
+use strongroom_sdk::kms::aws::AwsKmsClient;
+
 use super::tool::{Ran, Tool};
 use crate::program::{ALIAS, Program};
 use crate::support::skipped;
@@ -55,13 +67,100 @@ fn a_public_rsa_key_writes_what_its_private_half_reads() {
 
 /// Makes `private.pem` and `public.pem`; false where there is no openssl.
 fn make_rsa_keys(tool: &Tool) -> bool {
-    let openssl = |arguments: &str| {
-        let mut command = std::process::Command::new("openssl");
-        let ended = command.args(arguments.split(' ')).current_dir(&tool.folder).output();
-        ended.is_ok_and(|ended| ended.status.success())
+    openssl(tool, "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out private.pem")
+        && openssl(tool, "pkey -in private.pem -pubout -out public.pem")
+}
+
+/// Runs openssl in the tool's folder; false when it fails, or where there is none.
+fn openssl(tool: &Tool, arguments: &str) -> bool {
+    let mut command = std::process::Command::new("openssl");
+    let ended = command.args(arguments.split(' ')).current_dir(&tool.folder).output();
+    ended.is_ok_and(|ended| ended.status.success())
+}
+
+#[test]
+fn two_sides_agree_on_a_key_and_each_reads_what_the_other_wrote() {
+    let tool = Tool::new();
+    if !(make_ec_keys(&tool, "ann", "P-384") && make_ec_keys(&tool, "bob", "P-384")) {
+        return skipped("elliptic-curve keys", "this system has no openssl");
+    }
+    make_ec_keys(&tool, "eve", "P-256");
+    let with = |mode: &str, keys: &[&str], input: &[u8]| {
+        let arguments = [mode, "-i", "-", "-o", "-", "-w", "provider=raw-ecdh"];
+        tool.feed(&[&arguments[..], keys].concat(), input)
     };
-    openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out private.pem")
-        && openssl("pkey -in private.pem -pubout -out public.pem")
+    let (ann, bob) = (
+        ["private=ann.private.pem", "public=bob.public.pem"],
+        ["private=bob.private.pem", "public=ann.public.pem"],
+    );
+    let between = with("encrypt", &ann, b"text").expect(0).stdout;
+    for keys in [&ann[..], &bob, &bob[..1]] {
+        assert_eq!(with("decrypt", keys, &between).expect(0).stdout, b"text", "{keys:?}");
+    }
+    // From somebody with a key for this message only: Bob can tell that it was not Ann.
+    let anybody = with("encrypt", &["public=bob.public.pem"], b"text").expect(0).stdout;
+    assert_eq!(with("decrypt", &bob[..1], &anybody).expect(0).stdout, b"text");
+    with("decrypt", &bob, &anybody).expect_saying(19, "not a key of this keyring");
+    with("decrypt", &["private=eve.private.pem"], &anybody).expect(19);
+
+    with("encrypt", &["private=ann.private.pem"], b"").expect_saying(2, "needs public=");
+    with("decrypt", &["public=ann.public.pem"], &between).expect_saying(2, "needs private=");
+    let mixed = ["private=ann.private.pem", "public=eve.public.pem"];
+    with("encrypt", &mixed, b"").expect_saying(2, "it is on P-256");
+    with("encrypt", &["public=one.key"], b"").expect_saying(2, "a public key in");
+    with("encrypt", &["public=none.pem"], b"").expect_saying(21, "none.pem");
+}
+
+/// Makes `NAME.private.pem` and `NAME.public.pem`; false where there is no openssl.
+fn make_ec_keys(tool: &Tool, name: &str, curve: &str) -> bool {
+    let make =
+        format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{curve} -out {name}.private.pem");
+    let publish = format!("pkey -in {name}.private.pem -pubout -out {name}.public.pem");
+    openssl(tool, &make) && openssl(tool, &publish)
+}
+
+#[test]
+fn a_branch_key_of_a_store_wraps_and_unwraps() {
+    let program = strongroom_peers::require!(Program::start());
+    std::fs::create_dir(program.at("keys")).unwrap();
+    std::fs::write(program.at("plain"), "text").unwrap();
+    make_branch_key(&program, "tenant");
+    make_branch_key(&program, "other");
+    let (store, key) = (format!("store={}", program.url("keys")), format!("key={}", program.key));
+    let with = |mode: &str, files: [&str; 2], branch_key: &str, more: &[&str]| {
+        let [input, output] = files;
+        let branch_key = format!("branch-key={branch_key}");
+        let named = ["-w", "provider=aws-kms-hierarchy", &branch_key, &store, "store-name=tests"];
+        run(&program, &[&[mode, "-i", input, "-o", output][..], &named, more].concat())
+    };
+    with("encrypt", ["plain", "sealed"], "tenant", &[&key]).expect(0);
+    // By the KMS key that was named, and by the one that the store names.
+    for more in [&[key.as_str()][..], &[]] {
+        assert_eq!(with("decrypt", ["sealed", "-"], "tenant", more).expect(0).stdout, b"text");
+    }
+    with("decrypt", ["sealed", "-"], "other", &[]).expect_saying(19, "not a key of this keyring");
+    with("encrypt", ["plain", "x"], "none", &[&key]).expect_saying(17, "branch key none");
+    with("encrypt", ["plain", "x"], "tenant", &[]).expect_saying(2, "needs key=");
+    let another = format!("key={}", program.make_key());
+    with("encrypt", ["plain", "x"], "tenant", &[&another]).expect_saying(19, "may not use");
+    // The name of the store is bound to its branch keys.
+    let renamed = ["store-name=other", &key];
+    let arguments = ["encrypt", "-i", "plain", "-o", "x", "-w", "provider=aws-kms-hierarchy"];
+    let arguments = [&arguments[..], &["branch-key=tenant", &store], &renamed].concat();
+    assert_ne!(run(&program, &arguments).code, 0);
+}
+
+/// Makes the branch key `id` in the folder `keys`, whose store has the name `tests`.
+fn make_branch_key(program: &Program, id: &str) {
+    let objects = LocalFileSystem::new_with_prefix(program.at("keys")).unwrap();
+    let client = Arc::new(AwsKmsClient::new(program.client.clone()));
+    let configuration = KmsConfiguration::Key(KmsArn::parse_key(&program.key).unwrap());
+    let wrapping = BranchKeyWrapping::new(client, configuration, "tests").unwrap();
+    let clock = Arc::new(SystemClock::default());
+    let (root, provider) = (ObjectPath::default(), default_provider());
+    let store = ObjectKeyStore::new(Arc::new(objects), root, wrapping, clock, provider);
+    let context = EncryptionContext::from_pairs([("department", "accounts")]).unwrap();
+    program.wait(store.create(Some(BranchKeyId::new(id).unwrap()), &context)).unwrap();
 }
 
 #[test]

@@ -9,8 +9,9 @@ use strongroom_peers::{Peer, PeerError, require};
 use crate::program::Program;
 use crate::support::pattern;
 
-/// Options for each message: suites of both versions, signed and not, with and without a context.
-const KINDS: [&[&str]; 4] = [
+/// Options for each message: suites of both versions, signed and not, with and without a context and frames.
+const KINDS: [&[&str]; 5] = [
+    &["--frame-length", "0"],
     &["-c", "who=me", "key 2=wörld"],
     &["--algorithm", "AES_256_GCM_HKDF_SHA512_COMMIT_KEY", "--frame-length", "1024"],
     &["--commitment-policy", "forbid-encrypt-allow-decrypt"],

@@ -17,6 +17,28 @@ fn a_file_goes_to_a_file_and_back() {
 }
 
 #[test]
+fn a_frame_length_of_zero_makes_a_single_block() {
+    let tool = Tool::new();
+    // A pipe, of which nobody knows how long it will be, and a file.
+    for length in [0, 1, 700_000] {
+        let plain = pattern(length);
+        tool.write("plain", &plain);
+        let file = ["-i", "plain", "-o", "sealed", "--overwrite", "--frame-length", "0"];
+        let log = ["--metadata-output", "log", "--overwrite-metadata"];
+        tool.with_key("encrypt", &[&file[..], &log].concat()).expect(0);
+        let header = &tool.json_lines("log")[0]["header"];
+        assert_eq!((&header["content_type"], &header["frame_length"]), (&1.into(), &0.into()));
+        let piped = tool.pipe("encrypt", &["--frame-length", "0"], &plain).expect(0).stdout;
+        for sealed in [tool.read("sealed"), piped] {
+            assert!(tool.pipe("decrypt", &[], &sealed).expect(0).stdout == plain, "{length}");
+        }
+    }
+    let sealed = tool.pipe("encrypt", &["--frame-length", "0"], &pattern(65)).expect(0).stdout;
+    tool.pipe("decrypt", &["--max-length", "65"], &sealed).expect(0);
+    tool.pipe("decrypt", &["--max-length", "64"], &sealed).expect_saying(22, "--max-length");
+}
+
+#[test]
 fn a_pipe_goes_to_a_pipe_and_back() {
     let tool = Tool::new();
     let plain = pattern(700_000);

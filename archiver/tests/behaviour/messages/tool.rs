@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// Options that name the raw key of [`Tool::new`].
-const KEY: &[&str] = &["-w", "provider=raw-aes", "namespace=lab", "key=one", "file=one.key"];
+pub(super) const KEY: &[&str] =
+    &["-w", "provider=raw-aes", "namespace=lab", "key=one", "file=one.key"];
 
 /// A folder with the raw key `one`.
 pub(super) struct Tool {
