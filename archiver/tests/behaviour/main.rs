@@ -22,6 +22,7 @@ mod local_files;
 mod location;
 mod looking;
 mod messages;
+mod model;
 mod pipes;
 mod program;
 mod restoring;
