@@ -42,9 +42,17 @@ pub async fn read<E: From<Error>>(
     let mut position = range.start;
     while let Some((pieces, segment)) = segments.next().await {
         control.check()?;
-        let segment = segment.map_err(|_| Error::StageLost { stage: "read" })??;
+        let segment = segment.map_err(|_| Error::StageLost { stage: "read" })?;
         for piece in pieces {
-            let bytes = reader.chunk(Kind::Data, &piece.chunk, &segment)?;
+            let elsewhere;
+            let bytes = match &segment {
+                Ok(segment) => reader.chunk(Kind::Data, &piece.chunk, segment)?,
+                // A collector may have moved it.
+                Err(_) => {
+                    elsewhere = reader.read(Kind::Data, &piece.chunk).await?;
+                    elsewhere.as_slice()
+                }
+            };
             zeroes(position..piece.start, &mut sink)?;
             let from = position.saturating_sub(piece.start);
             let to = end.saturating_sub(piece.start).min(bytes.len() as u64);

@@ -26,6 +26,9 @@ pub trait Observer: Send + Sync {
     /// A check found an object at fault.
     fn problem(&self, _problem: &crate::check::Problem) {}
 
+    /// A collector waits for a writer, on this host if it could learn that.
+    fn awaiting(&self, _session: crate::id::ObjectId, _host: Option<&str>) {}
+
     /// An object was checked and is whole.
     fn checked(&self, _object: ObjectName) {}
 }

@@ -170,11 +170,34 @@ pub enum Error {
         stage: &'static str,
     },
     /// A snapshot could not be committed because its session was declared dead.
-    #[error("snapshot {id} was fenced: its session had been declared dead")]
+    #[error(
+        "snapshot {id} was fenced by a collector, which had seen no sign of life of this writer \
+         for too long: nothing was committed"
+    )]
     Fenced {
         /// Which one.
         id: ObjectId,
     },
+    /// The store ignores create-if-absent, without which a writer cannot be kept from committing.
+    #[error(
+        "{store} ignores create-if-absent, so that a writer that wakes up late could commit what is \
+         being removed: nothing was removed"
+    )]
+    Unfenceable {
+        /// The store's URL.
+        store: String,
+    },
+    /// Writers are at work that a collector has to wait for, longer than the caller wants.
+    #[error(
+        "{count} writers are still at work; what is condemned already is removed by the next prune"
+    )]
+    WritersAtWork {
+        /// How many.
+        count: usize,
+    },
+    /// Another collector was at work on the same packs, again and again.
+    #[error("other collectors are at work in this location")]
+    CollectorsAtWork,
 }
 
 /// What was asked of a store.
@@ -225,6 +248,8 @@ pub enum Cause {
     Integrity,
     /// What was to be archived: a pipe, or the program that wrote to it.
     Source,
+    /// Writers and collectors in each other's way; the same again later is not.
+    Concurrency,
     /// The local machine: memory, disk, cache.
     Local,
     /// The caller stopped it.
@@ -261,6 +286,19 @@ impl Error {
         }
     }
 
+    /// Whether one object is damaged or gone, so that another copy of what it held may serve.
+    #[must_use]
+    pub fn is_about_one_object(&self) -> bool {
+        matches!(self.cause(), Cause::Integrity | Cause::StoreMissing)
+    }
+
+    /// Whether an object was not there that was a moment before.
+    #[must_use]
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::ObjectMissing { .. })
+            || (matches!(self, Self::Store { .. }) && self.cause() == Cause::StoreMissing)
+    }
+
     /// Who is at fault.
     #[must_use]
     pub fn cause(&self) -> Cause {
@@ -281,7 +319,11 @@ impl Error {
             | Self::Compress { .. }
             | Self::Cache { .. }
             | Self::StageLost { .. } => Cause::Local,
-            Self::Stopped | Self::Fenced { .. } => Cause::Stopped,
+            Self::Stopped => Cause::Stopped,
+            Self::Unfenceable { .. } => Cause::Request,
+            Self::Fenced { .. } | Self::WritersAtWork { .. } | Self::CollectorsAtWork => {
+                Cause::Concurrency
+            }
         }
     }
 }

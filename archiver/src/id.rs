@@ -24,6 +24,28 @@ impl ObjectId {
         Self(*uuid::Uuid::new_v4().as_bytes())
     }
 
+    /// A fresh name that shows whose it is: 64 random bits, then the last half of `owner`'s name.
+    ///
+    /// A pack is named after its session, so that a collector sees which packs belong to a writer
+    /// that has not committed yet.
+    #[must_use]
+    pub fn random_of(owner: &Self) -> Self {
+        let mut name = Self::random();
+        let (_, tail) = name.0.split_at_mut(Self::LEN / 2);
+        tail.copy_from_slice(owner.tail());
+        name
+    }
+
+    /// Whether the name can have been made by [`ObjectId::random_of`] for `owner`.
+    #[must_use]
+    pub fn is_of(&self, owner: &Self) -> bool {
+        self.tail() == owner.tail()
+    }
+
+    fn tail(&self) -> &[u8] {
+        self.0.split_at(Self::LEN / 2).1
+    }
+
     /// A name from its bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
@@ -87,6 +109,14 @@ hex_format!(ChunkId);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_shows_its_owner_and_differs_from_others() {
+        let (owner, other) = (ObjectId::random(), ObjectId::random());
+        let names = [ObjectId::random_of(&owner), ObjectId::random_of(&owner)];
+        assert!(names[0] != names[1] && names[0] != owner);
+        assert!(names.iter().all(|name| name.is_of(&owner) && !name.is_of(&other)));
+    }
 
     #[test]
     fn object_names_read_back_and_have_one_spelling() {

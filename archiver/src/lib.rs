@@ -21,7 +21,8 @@
 //! - [`retention`]: which snapshots to keep; rules without store or clock.
 //! - [`location`]: keys, format and the index of one place.
 //! - [`source`], [`target`], [`control`]: what a caller brings; [`mod@fs`] brings the local file system.
-//! - [`backup`], [`restore`], [`check`]: the pipelines.
+//! - [`session`]: what tells collectors that a writer is at work.
+//! - [`backup`], [`restore`], [`check`], [`mod@prune`]: the pipelines.
 //! - [`content`], [`usage`]: one file's bytes; what a location and its snapshots hold.
 //!
 //! # Invariants
@@ -38,6 +39,7 @@
 
 mod cache;
 mod codec;
+mod condemned;
 
 pub mod backup;
 pub mod check;
@@ -53,10 +55,12 @@ pub mod id;
 pub mod index;
 pub mod location;
 pub mod pack;
+pub mod prune;
 #[cfg(feature = "embedded-kms")]
 pub mod quickstart;
 pub mod restore;
 pub mod retention;
+pub mod session;
 pub mod snapshot;
 pub mod source;
 pub mod store;

@@ -73,12 +73,14 @@ pub async fn of_location(location: &Arc<Location>) -> Result<LocationUsage> {
         usage.snapshots += 1;
         usage.logical += snapshot.commit.statistics.bytes;
     }
-    let runs = location.catalog().await?.runs();
-    for (number, (_, run)) in runs.iter().enumerate() {
-        for (entry, pack) in run.iter() {
+    let runs = location.index().read_all().await?;
+    for (number, named) in runs.iter().enumerate() {
+        let mut last = None;
+        for (entry, pack) in named.run.iter() {
             // Two writers that did not know of each other may both have stored a chunk.
             let mut others = runs.iter().take(number);
-            let counted = others.any(|(_, other)| other.find(&entry.id).is_some());
+            let counted = last.replace(entry.id) == Some(entry.id)
+                || others.any(|other| !other.run.lines_of(&entry.id).is_empty());
             if !counted && pack.is_some_and(|pack| pack.kind == Kind::Data) {
                 usage.chunks += 1;
                 usage.unique += u64::from(entry.len);

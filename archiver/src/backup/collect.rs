@@ -42,7 +42,7 @@ pub(crate) fn collect(
         }
         publisher.advance(engine)?;
     }
-    engine.control.check()?;
+    engine.check()?;
     let (root, _) = tree.finish()?;
     statistics.bytes_read = engine.counters.bytes_read.load(Ordering::Relaxed);
     statistics.chunks_new = engine.counters.chunks_new.load(Ordering::Relaxed);

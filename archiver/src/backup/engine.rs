@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::Catalog;
 use crate::location::Location;
 use crate::pack::{Ledger, PackWriter};
+use crate::session::SessionState;
 
 /// Large files that are read at once: their chunks keep the other threads busy.
 const LARGE_FILES_MAX: usize = 2;
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     pub(crate) data: PackWriter,
     pub(crate) verify: bool,
     pub(crate) control: Control,
+    session: SessionState,
     pub(crate) runtime: Handle,
     pub(crate) counters: Counters,
     threads: Arc<Semaphore>,
@@ -48,7 +50,7 @@ impl Engine {
         data: PackWriter,
         verify: bool,
         control: Control,
-        runtime: Handle,
+        session: SessionState,
         threads: usize,
     ) -> Self {
         Self {
@@ -57,7 +59,8 @@ impl Engine {
             data,
             verify,
             control,
-            runtime,
+            session,
+            runtime: Handle::current(),
             counters: Counters::default(),
             threads: Arc::new(Semaphore::new(threads + THREADS_EXTRA)),
             large: Arc::new(Semaphore::new(LARGE_FILES_MAX)),
@@ -108,9 +111,17 @@ impl Engine {
         receiver
     }
 
-    /// Whether any thread has failed, or the caller has stopped the backup.
+    /// Whether any thread has failed, or there is no point in going on.
     pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire) || self.control.is_stopped()
+        self.failed.load(Ordering::Acquire) || self.check().is_err()
+    }
+
+    /// Fails when the caller has stopped the backup or a collector has ended its session.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.session.is_lost() {
+            return Err(Error::Fenced { id: self.session.id() });
+        }
+        self.control.check()
     }
 
     /// Remembers the first failure: the others only follow from it.

@@ -15,7 +15,8 @@
 //! is bounded by batches, and so by bytes.
 //!
 //! Order of what reaches the store: session, packs, index runs, commit. Whatever happens in
-//! between leaves objects that nothing refers to.
+//! between leaves objects that nothing refers to. The session comes before anything is read that
+//! a collector could be about to remove; what is condemned is not relied on.
 
 mod blocks;
 mod collect;
@@ -27,8 +28,8 @@ mod publish;
 mod segment;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use self::blocks::MetaBlocks;
@@ -36,16 +37,18 @@ use self::collect::collect;
 use self::engine::Engine;
 use self::parent::Parent;
 pub use self::parent::ParentChoice;
+pub(crate) use self::segment::SEGMENT_BYTES;
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::entry::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::ObjectId;
 use crate::index::Catalog;
 use crate::location::Location;
 use crate::pack::{PackWriter, WriterOptions};
+use crate::session::{HEARTBEAT_EVERY, OpenSession, SessionState};
 use crate::snapshot::{Snapshot, SnapshotCommit, Statistics, TreeRoot, TreeWriter};
 use crate::source::Source;
-use crate::store::{Kind, ObjectName, Put};
+use crate::store::{Kind, ObjectName};
 
 /// Batches between the walk and the collector.
 const BATCHES_QUEUED_MAX: usize = 64;
@@ -68,6 +71,8 @@ pub struct BackupOptions {
     pub packs: WriterOptions,
     /// Threads that read, hash and compress; the number of CPUs when `None`.
     pub threads: Option<usize>,
+    /// How often collectors are shown that this writer lives.
+    pub heartbeat_every: Duration,
 }
 
 impl Default for BackupOptions {
@@ -80,16 +85,9 @@ impl Default for BackupOptions {
             verify: true,
             packs: WriterOptions::default(),
             threads: None,
+            heartbeat_every: HEARTBEAT_EVERY,
         }
     }
-}
-
-/// What `x/session/<id>` holds.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Session {
-    pub(crate) version: u32,
-    pub(crate) host: String,
-    pub(crate) started: crate::snapshot::UnixTime,
 }
 
 /// Archives everything that `source` walks, into a new snapshot of `location`.
@@ -106,50 +104,84 @@ pub async fn backup(
     clock: &dyn Clock,
     control: &Control,
 ) -> Result<Snapshot> {
-    let id = ObjectId::random();
     let started = clock.now();
+    let (host, every) = (&options.host, options.heartbeat_every);
+    let session = OpenSession::open(location, host, started.into(), every).await?;
+    let id = session.id();
+    let prepared = prepare(location, source, options, started, &session, control).await;
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let fenced = session.state().is_lost();
+            session.end().await;
+            return Err(if fenced { Error::Fenced { id } } else { error });
+        }
+    };
+    let commit = SnapshotCommit { ended: clock.now().into(), ..prepared };
+    match commit.commit(location, id).await {
+        Ok(snapshot) => acknowledge(location, session, snapshot).await,
+        Err(error @ Error::Fenced { .. }) => {
+            session.end().await;
+            Err(error)
+        }
+        // Whether it was committed is not known. The session stays, so that a collector decides it
+        // before anything that the commit refers to is removed.
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends the session of a commit that the store has taken.
+async fn acknowledge(
+    location: &Location,
+    session: OpenSession,
+    snapshot: Snapshot,
+) -> Result<Snapshot> {
+    match session.confirm().await {
+        Ok(()) => {
+            session.end().await;
+            Ok(snapshot)
+        }
+        Err(error @ Error::Fenced { .. }) => {
+            // It may refer to what has been removed meanwhile, so it is not to be found either.
+            location.store().delete(ObjectName::Snapshot(snapshot.id)).await?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Stores everything and answers the commit that makes it a snapshot.
+async fn prepare(
+    location: &Arc<Location>,
+    source: Arc<dyn Source>,
+    options: BackupOptions,
+    started: Timestamp,
+    session: &OpenSession,
+    control: &Control,
+) -> Result<SnapshotCommit> {
     let written_before = location.store().traffic().bytes_written();
-    open_session(location, id, &options, started.into()).await?;
     let (catalog, parent) =
-        tokio::try_join!(location.catalog(), Parent::choose(location, &options, control))?;
+        tokio::try_join!(location.usable_catalog(), Parent::choose(location, &options, control))?;
     let catalog = Arc::new(catalog);
     let parent_id = parent.as_ref().map(|parent| parent.id.to_string());
     let (tree, mut statistics) =
-        store_tree(location, source.clone(), &options, catalog, parent, control).await?;
+        store_tree(location, source.clone(), &options, catalog, parent, session.state(), control)
+            .await?;
     control.check()?;
     let finished = tokio::task::spawn_blocking(move || source.finish()).await;
     finished.map_err(|_| Error::StageLost { stage: "walk" })??;
     statistics.bytes_stored = location.store().traffic().bytes_written() - written_before;
-    let commit = SnapshotCommit {
+    Ok(SnapshotCommit {
         version: 1,
         started: started.into(),
-        ended: clock.now().into(),
+        ended: started.into(),
         host: options.host,
         paths: options.paths,
         tags: options.tags,
         parent: parent_id,
         tree,
         statistics,
-    };
-    commit.commit(location, id).await
-}
-
-/// Announces the writer, before it reads anything that a collector could be about to remove.
-async fn open_session(
-    location: &Location,
-    id: ObjectId,
-    options: &BackupOptions,
-    started: crate::snapshot::UnixTime,
-) -> Result<()> {
-    let name = ObjectName::Session(id);
-    let session = Session { version: 1, host: options.host.clone(), started };
-    // Strings and numbers under string keys: nothing that could fail.
-    let plain = serde_json::to_vec(&session).unwrap_or_default();
-    let message = location.envelope().seal(name, &plain).await?;
-    match location.store().create(name, message).await? {
-        Put::Created => Ok(()),
-        Put::Occupied => Err(Error::NameTaken { object: name }),
-    }
+    })
 }
 
 /// Stores content, metadata and index; after this a commit makes it a snapshot.
@@ -159,12 +191,13 @@ async fn store_tree(
     options: &BackupOptions,
     catalog: Arc<Catalog>,
     parent: Option<Parent>,
+    session: SessionState,
     control: &Control,
 ) -> Result<(Option<TreeRoot>, Statistics)> {
-    let runtime = tokio::runtime::Handle::current();
     let packs = |kind| {
         let (store, envelope) = (location.store().clone(), location.envelope().clone());
-        PackWriter::new(kind, store, envelope, options.packs, runtime.clone())
+        let runtime = tokio::runtime::Handle::current();
+        PackWriter::new(kind, session.id(), store, envelope, options.packs, runtime)
     };
     let threads = options
         .threads
@@ -176,7 +209,7 @@ async fn store_tree(
         packs(Kind::Data),
         options.verify,
         control.clone(),
-        runtime.clone(),
+        session.clone(),
         threads,
     ));
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
@@ -190,9 +223,15 @@ async fn store_tree(
         move || {
             let blocks = MetaBlocks::new(engine.clone(), &meta);
             let collected = collect(&engine, TreeWriter::new(blocks), queue);
-            let (collected, ledger) = engine.settle(collected)?;
-            let packs = [collected.waiting, ledger, meta.finish()?].concat();
-            Ok::<_, Error>((collected.root, collected.statistics, packs))
+            let settled = engine.settle(collected).and_then(|(collected, ledger)| {
+                let packs = [collected.waiting, ledger, meta.finish()?].concat();
+                Ok((collected.root, collected.statistics, packs))
+            });
+            if settled.is_err() {
+                engine.data.abandon();
+                meta.abandon();
+            }
+            settled
         }
     });
     let collected = collector.await.map_err(|_| Error::StageLost { stage: "collect" })?;
@@ -202,6 +241,5 @@ async fn store_tree(
     let totals = planned?;
     statistics.unreadable += totals.unreadable;
     publish::publish(location, &catalog, packs).await?;
-    publish::merge(location, &catalog).await?;
     Ok((root.as_ref().map(TreeRoot::new), statistics))
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::BackupOptions;
+use super::engine::Engine;
 use crate::control::Control;
 use crate::entry::{Entry, EntryPath, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
+use crate::index::Catalog;
 use crate::location::Location;
-use crate::pack::PackReader;
+use crate::pack::{ChunkRef, PackReader, pack_name};
 use crate::snapshot::{self, Cursor, Direction, Node, Piece, Snapshot};
+use crate::store::Kind;
 
 /// How close to the parent's beginning a change may lie and go unnoticed: file times have the
 /// grain of the kernel's tick, 10 ms at the coarsest, so a write just after the parent read the
@@ -43,6 +46,7 @@ pub(crate) struct ParentWalk<'a> {
     cursor: Option<Cursor<'a>>,
     nodes: std::iter::Peekable<std::vec::IntoIter<Node>>,
     started: Timestamp,
+    catalog: Arc<Catalog>,
     runtime: Handle,
     control: Control,
 }
@@ -78,13 +82,15 @@ impl Parent {
         }))
     }
 
-    pub(crate) fn walk(&self, runtime: Handle, control: Control) -> ParentWalk<'_> {
+    pub(crate) fn walk(&self, engine: &Engine) -> ParentWalk<'_> {
         let root = self.snapshot.commit.tree.as_ref();
         let cursor = root.and_then(|root| Some((root.block()?, root.level)));
         let cursor = cursor
             .map(|(block, level)| Cursor::new(&*self.reader, block, level, Direction::Forward));
         let nodes = Vec::new().into_iter().peekable();
-        ParentWalk { cursor, nodes, started: self.started, runtime, control }
+        let (catalog, runtime) = (engine.catalog.clone(), engine.runtime.clone());
+        let control = engine.control.clone();
+        ParentWalk { cursor, nodes, started: self.started, catalog, runtime, control }
     }
 }
 
@@ -98,7 +104,20 @@ impl ParentWalk<'_> {
             && old.changed == entry.changed
             && old.inode.inode == entry.inode.inode
             && is_before(&entry.changed, &self.started);
-        same.then_some(node.content)
+        if same { self.where_it_lies(node.content) } else { None }
+    }
+
+    /// The pieces at places that may be relied on; `None` when one has none, and so must be read
+    /// and stored again. The parent may have been forgotten while it is walked, and what it refers
+    /// to may be condemned or moved.
+    fn where_it_lies(&self, mut pieces: Vec<Piece>) -> Option<Vec<Piece>> {
+        for piece in &mut pieces {
+            let ChunkRef { id, at } = &mut piece.chunk;
+            if !self.catalog.is_usable(pack_name(Kind::Data, at.segment.pack)) {
+                *at = self.catalog.find(Kind::Data, id)?;
+            }
+        }
+        Some(pieces)
     }
 
     /// Goes forward to `path`; walks ascend, so what is passed is never asked for again.

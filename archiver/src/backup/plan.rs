@@ -36,11 +36,11 @@ pub(crate) fn plan(
     parent: Option<&Parent>,
     batches: &mpsc::Sender<Pending>,
 ) -> Result<Totals> {
-    let mut parent = parent.map(|p| p.walk(engine.runtime.clone(), engine.control.clone()));
+    let mut parent = parent.map(|parent| parent.walk(engine));
     let mut planner = Planner { engine, source, batches, tasks: Vec::new(), bytes: 0 };
     let mut totals = Totals::default();
     for found in source.walk() {
-        engine.control.check()?;
+        engine.check()?;
         match found {
             Found::Entry(entry) => {
                 let known = match &mut parent {

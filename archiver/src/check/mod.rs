@@ -8,27 +8,27 @@
 mod packs;
 mod trees;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::backup::Session;
+use crate::condemned;
 use crate::control::Control;
 use crate::error::{Cause, Error, Result};
-use crate::id::ObjectId;
 use crate::index::{Catalog, Run};
 use crate::location::Location;
+use crate::session;
 use crate::snapshot;
 use crate::store::{Family, ObjectName};
 
-/// Most bytes of a session object.
-const SESSION_BYTES_MAX: u64 = 64 << 10;
-
 /// Small objects that are read at once.
 const READS_IN_FLIGHT: usize = 8;
+
+/// How often all is looked at when problems are found while objects are being removed.
+const LOOKS_MAX: usize = 4;
 
 /// How thorough a check is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +50,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// Packs that no index run knows: what an interrupted backup leaves. Harmless.
     pub unreferenced: Vec<ObjectName>,
+    /// Packs that index runs name and that are gone, without any snapshot needing them. Harmless.
+    pub stale: Vec<ObjectName>,
     /// Keys in the store that are none of ours. Harmless.
     pub foreign: Vec<String>,
 }
@@ -116,20 +118,44 @@ pub async fn check(
     options: CheckOptions,
     control: &Control,
 ) -> Result<Report> {
-    let objects = HashMap::new();
-    let mut check = Check { location, control, objects, report: Report::default() };
-    check.list().await?;
-    check.sessions().await?;
-    let runs = check.index().await?;
-    let catalog = Arc::new(Catalog::new(runs.clone()));
-    check.packs_exist(&runs);
-    let snapshots = check.snapshots().await?;
-    check.read_packs(&runs, &catalog, options.read_data).await?;
-    check.trees(&snapshots, &catalog).await?;
-    Ok(check.report)
+    let mut looks = 1;
+    loop {
+        let objects = HashMap::new();
+        let mut check = Check { location, control, objects, report: Report::default() };
+        check.look(options).await?;
+        if check.report.problems.is_empty()
+            || looks == LOOKS_MAX
+            || !check.has_something_gone().await?
+        {
+            check.report.problems.iter().for_each(|problem| control.observer.problem(problem));
+            return Ok(check.report);
+        }
+        looks += 1;
+    }
 }
 
 impl Check<'_> {
+    async fn look(&mut self, options: CheckOptions) -> Result<()> {
+        self.list().await?;
+        self.sessions().await?;
+        self.condemned().await?;
+        let runs = self.index().await?;
+        let there = self.objects.keys().copied().collect();
+        let catalog = Arc::new(Catalog::of_packs(runs.clone(), there));
+        self.packs_have_their_length(&runs);
+        let snapshots = self.snapshots().await?;
+        self.read_packs(&runs, &catalog, options.read_data).await?;
+        self.trees(&snapshots, &catalog).await
+    }
+
+    /// Whether an object has gone since all were listed: then a problem may be none, but the work
+    /// of a collector or the end of a writer.
+    async fn has_something_gone(&self) -> Result<bool> {
+        let listed: Vec<_> = self.location.store().list(Family::All).try_collect().await?;
+        let there: HashSet<ObjectName> = listed.into_iter().filter_map(|l| l.name).collect();
+        Ok(self.objects.keys().any(|name| !there.contains(name)))
+    }
+
     async fn list(&mut self) -> Result<()> {
         let mut listed = self.location.store().list(Family::All);
         while let Some(object) = listed.try_next().await? {
@@ -150,40 +176,47 @@ impl Check<'_> {
         let names = self.names(is_session);
         let location = self.location;
         let read = |name| async move {
-            let message = location.store().get(name, SESSION_BYTES_MAX).await?;
-            let plain = location.envelope().open(name, &message).await?;
-            serde_json::from_slice::<Session>(&plain)
-                .map_err(|_| Error::Damaged { object: name, what: "it is not a session" })
+            match name {
+                ObjectName::Session(id) => session::load(location, id).await,
+                _ => Err(Error::ObjectMissing { object: name }),
+            }
         };
         let read = read_all(names, read).await;
         self.sift(read).map(drop)
     }
 
-    async fn index(&mut self) -> Result<Vec<(ObjectId, Run)>> {
+    async fn condemned(&mut self) -> Result<()> {
+        let is_list =
+            |name: &ObjectName| matches!(name, ObjectName::Condemned(_) | ObjectName::Verdict(_));
+        let location = self.location;
+        let read = |name| async move {
+            let list = condemned::read(location, name).await?;
+            list.ok_or(Error::ObjectMissing { object: name })
+        };
+        let read = read_all(self.names(is_list), read).await;
+        self.sift(read).map(drop)
+    }
+
+    async fn index(&mut self) -> Result<Vec<Run>> {
         let names = self.names(|name| matches!(name, ObjectName::Index(..)));
-        let read = read_all(names, |name| self.location.read_run(name)).await;
-        let runs = self.sift(read)?;
-        let superseded: Vec<ObjectId> =
-            runs.iter().flat_map(|(_, (_, run))| run.superseded().to_vec()).collect();
-        let live = runs.into_iter().filter_map(|(name, (_, run))| match name {
-            ObjectName::Index(_, id) if !superseded.contains(&id) => Some((id, run)),
-            _ => None,
-        });
-        Ok(live.collect())
+        let read = read_all(names, |name| self.location.index().read(name)).await;
+        Ok(self.sift(read)?.into_iter().map(|(_, (_, run))| run).collect())
     }
 
     async fn snapshots(&mut self) -> Result<Vec<snapshot::Snapshot>> {
         let names = self.names(|name| matches!(name, ObjectName::Snapshot(_)));
-        self.report.snapshots = names.len() as u64;
         let location = self.location;
         let read = |name| async move {
             match name {
-                ObjectName::Snapshot(id) => snapshot::load(location, id).await,
+                ObjectName::Snapshot(id) => snapshot::load_any(location, id).await,
                 _ => Err(Error::ObjectMissing { object: name }),
             }
         };
         let read = read_all(names, read).await;
-        Ok(self.sift(read)?.into_iter().map(|(_, snapshot)| snapshot).collect())
+        let snapshots: Vec<_> =
+            self.sift(read)?.into_iter().filter_map(|(_, snapshot)| snapshot).collect();
+        self.report.snapshots = snapshots.len() as u64;
+        Ok(snapshots)
     }
 
     fn names(&self, which: impl Fn(&ObjectName) -> bool) -> Vec<ObjectName> {
@@ -229,9 +262,7 @@ impl Check<'_> {
     }
 
     fn problem(&mut self, object: ObjectName, fault: Fault) {
-        let problem = Problem { object, fault };
-        self.control.observer.problem(&problem);
-        self.report.problems.push(problem);
+        self.report.problems.push(Problem { object, fault });
     }
 }
 

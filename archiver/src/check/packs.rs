@@ -1,39 +1,35 @@
 //! Packs: that they exist, that they have their length, that they hold what the index says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use futures::stream::{self, StreamExt};
 use strongroom_sdk::message::header::{Content, Header};
 use strongroom_sdk::message::limits::Limits;
 use strongroom_sdk::range::FrameMap;
 
 use super::{Check, Fault};
-use crate::error::{Error, Result};
-use crate::id::ObjectId;
+use crate::error::Result;
 use crate::index::{Catalog, PackRecord, Run};
 use crate::location::Location;
-use crate::pack::{Decoded, SEGMENT_STORED_BYTES_MAX};
+use crate::pack::{Decoded, SegmentAt, Visitor, scan};
 use crate::store::{Kind, ObjectName};
-
-/// Plaintext bytes of a pack that are read with one request.
-const READ_BYTES: u64 = 4 << 20;
 
 /// Packs that are read at once.
 const PACKS_IN_FLIGHT: usize = 4;
 
 impl Check<'_> {
-    /// Compares the packs that the index knows with those that are there.
-    pub(super) fn packs_exist(&mut self, runs: &[(ObjectId, Run)]) {
-        let mut known = std::collections::HashSet::new();
-        for pack in runs.iter().flat_map(|(_, run)| run.packs()) {
+    /// Compares the packs that the index knows with those that are there. One that is not is missed
+    /// only if a snapshot needs it, which is for the trees to say.
+    pub(super) fn packs_have_their_length(&mut self, runs: &[Run]) {
+        let mut known = HashSet::new();
+        for pack in runs.iter().flat_map(Run::packs) {
             let name = pack.name();
             if !known.insert(name) {
                 continue;
             }
             match (self.objects.get(&name).copied(), expected_length(pack)) {
-                (None, _) => self.problem(name, Fault::Missing),
+                (None, _) => self.report.stale.push(name),
                 (Some(found), Some(expected)) if found != expected => {
                     self.problem(name, Fault::Length { expected, found });
                 }
@@ -51,7 +47,7 @@ impl Check<'_> {
     /// Reads metadata packs, and with `read_data` data packs, to their last byte.
     pub(super) async fn read_packs(
         &mut self,
-        runs: &[(ObjectId, Run)],
+        runs: &[Run],
         catalog: &Arc<Catalog>,
         read_data: bool,
     ) -> Result<()> {
@@ -93,17 +89,21 @@ impl Check<'_> {
     }
 }
 
-/// How many chunks the index says each pack holds.
-fn chunks_by_pack(runs: &[(ObjectId, Run)]) -> HashMap<ObjectName, u64> {
-    let mut chunks = HashMap::new();
-    for (_, run) in runs {
-        for (_, pack) in run.iter() {
-            if let Some(pack) = pack {
-                *chunks.entry(pack.name()).or_default() += 1;
-            }
+/// How many chunks the index says each pack holds; where several runs name a pack, the most that
+/// one of them says.
+fn chunks_by_pack(runs: &[Run]) -> HashMap<ObjectName, u64> {
+    let mut most: HashMap<ObjectName, u64> = HashMap::new();
+    for run in runs {
+        let mut chunks: HashMap<ObjectName, u64> = HashMap::new();
+        for pack in run.iter().filter_map(|(_, pack)| pack) {
+            *chunks.entry(pack.name()).or_default() += 1;
+        }
+        for (name, count) in chunks {
+            let known = most.entry(name).or_default();
+            *known = count.max(*known);
         }
     }
-    chunks
+    most
 }
 
 /// The length in bytes of the whole message of a pack that the index knows.
@@ -133,71 +133,32 @@ impl Reading {
         };
         // Without the catalogue: the header in the store is what is to be checked.
         let reader = self.location.reader(None);
-        let plain_len = reader.plain_len(kind, id).await?;
-        let mut state = Segments { kind, id, offset: 0, found: 0, pending: BytesMut::new() };
-        let mut position = 0;
-        let this = Arc::new(self);
-        while position < plain_len {
-            let end = plain_len.min(position + READ_BYTES);
-            let fetched = reader.fetch(kind, id, position..end).await?;
-            position = end;
-            let this = this.clone();
-            let work = move || {
-                state.pending.extend_from_slice(&fetched.open()?);
-                let wrong = state.take_apart(&this)?;
-                Ok::<_, Error>((state, wrong))
-            };
-            let done = tokio::task::spawn_blocking(work).await;
-            let wrong;
-            (state, wrong) = done.map_err(|_| Error::StageLost { stage: "check" })??;
-            if wrong.is_some() {
-                return Ok(wrong);
-            }
-        }
-        if !state.pending.is_empty() {
-            return Ok(Some("its last segment is not complete"));
-        }
-        let indexed = this.indexed.get(&this.name).copied().unwrap_or(0);
-        Ok((state.found != indexed).then_some("chunks that the index lists are not in it"))
+        let (codec, indexed) = (self.location.codec().clone(), self.indexed.clone());
+        let name = self.name;
+        let visitor = Compare { kind, reading: self, found: 0 };
+        let found = scan(&reader, &codec, kind, id, visitor).await?.found;
+        let indexed = indexed.get(&name).copied().unwrap_or(0);
+        Ok((found < indexed).then_some("chunks that the index lists are not in it"))
     }
 }
 
-/// Segments of one pack, taken apart as they arrive.
-struct Segments {
+/// Counts the chunks that are where the index says.
+struct Compare {
     kind: Kind,
-    id: ObjectId,
-    /// Where the pending bytes begin in the pack's plaintext.
-    offset: u64,
-    /// Chunks that are where the index says.
+    reading: Reading,
     found: u64,
-    pending: BytesMut,
 }
 
-impl Segments {
-    fn take_apart(&mut self, reading: &Reading) -> Result<Option<&'static str>> {
-        let codec = reading.location.codec();
-        while let Some((segment, length)) = codec.decode_first(&self.pending) {
-            self.look_up(reading, &segment);
-            drop(self.pending.split_to(length));
-            self.offset += length as u64;
-        }
-        // What is longer than any segment and still none never will be one.
-        let hopeless = self.pending.len() > SEGMENT_STORED_BYTES_MAX;
-        Ok(hopeless.then_some("it holds something that is not a segment"))
-    }
-
-    fn look_up(&mut self, reading: &Reading, segment: &Decoded) {
-        let hasher = reading.location.hasher();
+impl Visitor for Compare {
+    fn segment(&mut self, segment_at: &SegmentAt, segment: &Decoded) {
+        let hasher = self.reading.location.hasher();
         for range in segment.chunks() {
             let start = range.start as u32;
             let bytes = segment.plain().get(range).unwrap_or_default();
-            let at = reading.catalog.find(self.kind, &hasher.id(bytes));
-            // A chunk can be stored twice, in which case the index has one of the two.
-            let here = at.is_some_and(|at| {
-                at.segment.pack == self.id
-                    && at.segment.offset == self.offset
-                    && at.offset == start
-                    && at.len as usize == bytes.len()
+            // A chunk can be stored twice.
+            let places = self.reading.catalog.places(self.kind, &hasher.id(bytes));
+            let here = places.iter().any(|at| {
+                at.segment == *segment_at && at.offset == start && at.len as usize == bytes.len()
             });
             self.found += u64::from(here);
         }

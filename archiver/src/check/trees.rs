@@ -59,7 +59,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A chunk that a file wants must be listed; where the entry says that it lies is a hint.
+    /// A chunk that a file wants must be listed in a pack that is there; where the entry says that
+    /// it lies is a hint.
     fn piece(&mut self, piece: &Piece, catalog: &Catalog, missing: &mut HashSet<ObjectName>) {
         let object = match catalog.find(Kind::Data, &piece.chunk.id) {
             Some(at) if at.len == piece.chunk.at.len => return,
@@ -67,7 +68,8 @@ impl Check<'_> {
         };
         if missing.insert(object) {
             let what = "a file's content should be in it, and no index run lists that";
-            self.problem(object, Fault::Content(what));
+            let there = self.objects.contains_key(&object);
+            self.problem(object, if there { Fault::Content(what) } else { Fault::Missing });
         }
     }
 }

@@ -84,6 +84,7 @@ fn tell(
             "snapshots": checked.snapshots,
             "read_data": read_data,
             "problems": checked.problems.iter().map(members).collect::<Vec<Value>>(),
+            "stale": checked.stale.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "unreferenced": checked.unreferenced.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "foreign": checked.foreign,
         })

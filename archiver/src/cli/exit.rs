@@ -8,9 +8,9 @@ use strongroom_sdk::Error as SdkError;
 
 use super::config::ConfigError;
 use super::exit_code::{
-    BAD_USE, Code, EXISTS, FILES, INTEGRITY, KEY_DENIED, KEY_UNKNOWN, KEY_UNUSABLE, KEY_WRONG,
-    KMS_UNREACHABLE, LOCAL, LOCATION, PARTIAL, REFUSED, SNAPSHOT, SOURCE, STOPPED, STORE_DENIED,
-    STORE_MISSING, STORE_UNREACHABLE,
+    BAD_USE, CONCURRENCY, Code, EXISTS, FILES, INTEGRITY, KEY_DENIED, KEY_UNKNOWN, KEY_UNUSABLE,
+    KEY_WRONG, KMS_UNREACHABLE, LOCAL, LOCATION, PARTIAL, REFUSED, SNAPSHOT, SOURCE, STOPPED,
+    STORE_DENIED, STORE_MISSING, STORE_UNREACHABLE,
 };
 pub(super) use super::exit_code::{SUCCESS, USAGE, table};
 pub(super) use super::failure::Failure;
@@ -94,6 +94,15 @@ impl Failure {
             }
             Self::Library(Error::NotALocation { .. }) => {
                 "correct the URL, or make a location there with `strongroom location create`"
+                    .to_owned()
+            }
+            Self::Library(Error::Fenced { .. }) => {
+                "run the archive again: what it stored is used unless it is collected first; if this \
+                 machine sleeps during archives, prune with a longer --dead-after"
+                    .to_owned()
+            }
+            Self::Library(Error::Unfenceable { .. }) => {
+                "add --exclusive if nobody else uses this location, now or until this ends"
                     .to_owned()
             }
             Self::Library(Error::StoreUrl { .. }) => {
@@ -224,6 +233,7 @@ fn of_cause(cause: Cause) -> &'static Code {
         Cause::KeyWrong => &KEY_WRONG,
         Cause::Integrity => &INTEGRITY,
         Cause::Source => &SOURCE,
+        Cause::Concurrency => &CONCURRENCY,
         Cause::Stopped => &STOPPED,
         _ => &LOCAL,
     }

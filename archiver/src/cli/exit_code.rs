@@ -126,6 +126,12 @@ pub(super) const SOURCE: Code = code(
     "the program or the pipe whose bytes were archived failed; nothing was committed",
     "see what the program said, and archive again when it succeeds",
 );
+pub(super) const CONCURRENCY: Code = code(
+    25,
+    "concurrency",
+    "archives and collections got in each other's way; nothing is lost",
+    "run the command again",
+);
 pub(super) const STOPPED: Code = code(
     130,
     "stopped",
@@ -133,7 +139,7 @@ pub(super) const STOPPED: Code = code(
     "run the command again: what was stored already is found and not sent again",
 );
 
-const CODES: [&Code; 19] = [
+const CODES: [&Code; 20] = [
     &LOCAL,
     &BAD_USE,
     &PARTIAL,
@@ -152,6 +158,7 @@ const CODES: [&Code; 19] = [
     &REFUSED,
     &EXISTS,
     &SOURCE,
+    &CONCURRENCY,
     &STOPPED,
 ];
 

@@ -22,6 +22,7 @@ mod ls;
 mod man;
 mod message;
 mod output;
+mod prune;
 mod quantity;
 mod question;
 #[cfg(feature = "embedded-kms")]
@@ -94,6 +95,8 @@ enum Command {
     Forget(forget::Arguments),
     /// Check that a location is whole, and name every object that is not.
     Check(check::Arguments),
+    /// Remove what no snapshot needs any more, while archives may run.
+    Prune(prune::Arguments),
     /// Encrypt files, directories or a pipe into messages of the AWS Encryption SDK.
     Encrypt(message::arguments::Encrypt),
     /// Decrypt messages of the AWS Encryption SDK.
@@ -127,6 +130,7 @@ impl Command {
             Self::Restore(_) => "restore",
             Self::Forget(_) => "forget",
             Self::Check(_) => "check",
+            Self::Prune(_) => "prune",
             Self::Encrypt(_) => Mode::Encrypt.name(),
             Self::Decrypt(_) => Mode::Decrypt.name(),
             Self::DecryptUnsigned(_) => Mode::DecryptUnsigned.name(),
@@ -185,6 +189,7 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Restore(arguments) => restore::run(arguments, global, output).await,
         Command::Forget(arguments) => forget::run(arguments, global, output).await,
         Command::Check(arguments) => check::run(arguments, global, output).await,
+        Command::Prune(arguments) => prune::run(arguments, global, output).await,
         Command::Encrypt(arguments) => message::encrypt(arguments, output).await,
         Command::Decrypt(arguments) => message::decrypt(Mode::Decrypt, arguments, output).await,
         Command::DecryptUnsigned(arguments) => {

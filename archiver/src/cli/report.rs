@@ -121,6 +121,11 @@ impl Observer for Reporter {
         self.list("changed", path, "it changed while it was read".to_owned());
     }
 
+    fn awaiting(&self, session: strongroom::id::ObjectId, host: Option<&str>) {
+        let host = host.map(|host| format!(" on {}", printable(host))).unwrap_or_default();
+        self.say(&format!("strongroom: waiting for the archive {session}{host} to end"));
+    }
+
     fn parent_unreadable(&self, error: &strongroom::Error) {
         self.say(&format!("strongroom: every file is read again, because {error}"));
     }

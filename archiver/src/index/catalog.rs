@@ -1,11 +1,11 @@
 //! All chunks that a location is known to hold, and those that this process is adding.
 
-use std::collections::HashMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use super::{IndexEntry, PackRecord, Run};
-use crate::id::{ChunkId, ObjectId};
-use crate::pack::ChunkAt;
+use crate::id::ChunkId;
+use crate::pack::{ChunkAt, pack_name};
 use crate::store::{Kind, ObjectName};
 
 /// How many parts the table of new chunks has, so that threads seldom wait for each other.
@@ -14,8 +14,15 @@ const SHARDS: usize = 16;
 /// Looks chunks up, and sees to it that of several threads that meet the same new chunk exactly
 /// one stores it.
 pub struct Catalog {
-    runs: RwLock<Vec<(ObjectId, Run)>>,
+    known: RwLock<Known>,
     new: [Shard; SHARDS],
+}
+
+/// What finished index runs say.
+struct Known {
+    runs: Vec<Run>,
+    /// The packs that may be relied on; all when `None`.
+    usable: Option<HashSet<ObjectName>>,
 }
 
 /// What a thread that meets a chunk has to do about it.
@@ -38,8 +45,19 @@ struct Shard {
 impl Catalog {
     /// A catalogue of the chunks of these runs.
     #[must_use]
-    pub fn new(runs: Vec<(ObjectId, Run)>) -> Self {
-        Self { runs: RwLock::new(runs), new: std::array::from_fn(|_| Shard::default()) }
+    pub fn new(runs: Vec<Run>) -> Self {
+        Self::over(Known { runs, usable: None })
+    }
+
+    /// A catalogue that knows only those chunks of these runs that lie in the packs `usable`: a
+    /// run can outlive packs that it names.
+    #[must_use]
+    pub fn of_packs(runs: Vec<Run>, usable: HashSet<ObjectName>) -> Self {
+        Self::over(Known { runs, usable: Some(usable) })
+    }
+
+    fn over(known: Known) -> Self {
+        Self { known: RwLock::new(known), new: std::array::from_fn(|_| Shard::default()) }
     }
 
     /// Asks what to do about a chunk of kind `kind`.
@@ -96,10 +114,16 @@ impl Catalog {
     }
 
     /// Takes a run over that holds chunks which were new before, and forgets them as new.
-    pub fn adopt(&self, id: ObjectId, run: Run) {
+    pub fn adopt(&self, run: Run) {
         let known = |(entry, pack): (IndexEntry, Option<&PackRecord>)| Some((pack?.kind, entry.id));
         let ids: Vec<(Kind, ChunkId)> = run.iter().filter_map(known).collect();
-        self.runs.write().unwrap_or_else(PoisonError::into_inner).push((id, run));
+        {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(usable) = &mut known.usable {
+                usable.extend(run.packs().iter().map(PackRecord::name));
+            }
+            known.runs.push(run);
+        }
         for id in ids {
             self.shard(&id.1).lock().remove(&id);
         }
@@ -108,24 +132,31 @@ impl Catalog {
     /// Where a chunk of this kind lies, as far as finished index runs say.
     #[must_use]
     pub fn find(&self, kind: Kind, id: &ChunkId) -> Option<ChunkAt> {
-        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
-        // The newest first: what was seen lately is met again soonest.
-        let mut found = runs.iter().rev().filter_map(|(_, run)| run.find(id));
-        found.find(|(found, _)| *found == kind).map(|(_, at)| at)
+        self.known().places(kind, id).next()
+    }
+
+    /// Where all copies of a chunk of this kind lie.
+    #[must_use]
+    pub fn places(&self, kind: Kind, id: &ChunkId) -> Vec<ChunkAt> {
+        self.known().places(kind, id).collect()
+    }
+
+    /// Whether a pack may be relied on.
+    #[must_use]
+    pub fn is_usable(&self, pack: ObjectName) -> bool {
+        self.known().is_usable(pack)
     }
 
     /// What the index knows of a pack: its message header among it.
     #[must_use]
     pub fn pack(&self, name: ObjectName) -> Option<PackRecord> {
-        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
-        let mut packs = runs.iter().rev().flat_map(|(_, run)| run.packs());
+        let known = self.known();
+        let mut packs = known.runs.iter().rev().flat_map(Run::packs);
         packs.find(|pack| pack.name() == name).cloned()
     }
 
-    /// The runs that it looks through.
-    #[must_use]
-    pub fn runs(&self) -> Vec<(ObjectId, Run)> {
-        self.runs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shard(&self, id: &ChunkId) -> &Shard {
@@ -133,6 +164,21 @@ impl Catalog {
         let [home, ..] = &self.new;
         // The number is below the length by construction.
         self.new.get(usize::from(*first) % SHARDS).unwrap_or(home)
+    }
+}
+
+impl Known {
+    /// The newest run first: what was seen lately is met again soonest.
+    fn places(&self, kind: Kind, id: &ChunkId) -> impl Iterator<Item = ChunkAt> {
+        let found = self.runs.iter().rev().flat_map(|run| run.places(id));
+        found
+            .filter(move |(found, _)| *found == kind)
+            .map(|(_, at)| at)
+            .filter(move |at| self.is_usable(pack_name(kind, at.segment.pack)))
+    }
+
+    fn is_usable(&self, pack: ObjectName) -> bool {
+        self.usable.as_ref().is_none_or(|usable| usable.contains(&pack))
     }
 }
 
@@ -145,6 +191,8 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::ObjectId;
+    use crate::index::{RunBuilder, SegmentRecord};
     use crate::pack::SegmentAt;
 
     fn at(offset: u32) -> ChunkAt {
@@ -168,5 +216,34 @@ mod tests {
         catalog.resolve(Kind::Data, &id, at(3));
         assert_eq!(catalog.claim(Kind::Data, &id), Claim::Stored(at(3)));
         assert_eq!(catalog.wait(Kind::Data, &id, || false), Some(at(3)));
+    }
+
+    fn run(number: u8, id: ChunkId) -> Run {
+        let pack = PackRecord {
+            kind: Kind::Data,
+            id: ObjectId::from_bytes([number; 16]),
+            plain_len: 10,
+            header: bytes::Bytes::new(),
+            segments: vec![SegmentRecord { offset: 0, stored_len: 10, plain_len: 10 }],
+        };
+        let mut builder = RunBuilder::default();
+        builder.pack(&pack, [IndexEntry { id, segment: 0, offset: 0, len: 10 }]);
+        Run::parse(&builder.serialize().into()).unwrap()
+    }
+
+    #[test]
+    fn only_chunks_in_usable_packs_are_stored() {
+        let id = ChunkId::from_bytes([7; 32]);
+        let name = |number| ObjectName::DataPack(ObjectId::from_bytes([number; 16]));
+        let catalog = Catalog::of_packs(vec![run(1, id), run(2, id)], HashSet::from([name(1)]));
+        let place = catalog.find(Kind::Data, &id).unwrap();
+        assert_eq!(pack_name(Kind::Data, place.segment.pack), name(1));
+        assert_eq!(catalog.places(Kind::Data, &id).len(), 1);
+        let none = Catalog::of_packs(vec![run(1, id)], HashSet::new());
+        assert_eq!(none.claim(Kind::Data, &id), Claim::Yours);
+        none.resolve(Kind::Data, &id, at(0));
+        none.adopt(run(3, id));
+        assert!(none.is_usable(name(3)), "what this process stored itself");
+        assert!(matches!(none.claim(Kind::Data, &id), Claim::Stored(_)));
     }
 }

@@ -2,6 +2,8 @@
 
 mod catalog;
 mod run;
+mod stored;
 
 pub use self::catalog::{Catalog, Claim};
 pub use self::run::{IndexEntry, PackRecord, RUN_BYTES_MAX, Run, RunBuilder, SegmentRecord};
+pub use self::stored::{IndexStore, NamedRun};

@@ -3,8 +3,7 @@
 //! The plaintext of `i/L<n>/<id>`, little-endian throughout:
 //!
 //! ```text
-//! magic       "SRI1"
-//! superseded  u32 count, then 16 bytes each: the runs that this one replaces
+//! magic       "SRI2"
 //! packs       u32 count, then of each:
 //!   kind u8 (0 data, 1 meta) · id 16 · plain_len u64 · header u32 length and bytes
 //!   segments u32 count, then stored_len u32 · plain_len u32 each
@@ -12,9 +11,14 @@
 //!   id 32 · pack u32 · segment u32 · offset u32 · len u32
 //! ```
 //!
+//! A chunk that two writers stored at the same time has an entry for each copy. A collector may be
+//! about to remove either one, relying on the other, so that leaving one out here could lose both.
+//!
 //! Entries are looked up where they lie, without being unpacked, so that 10^8 of them need no
 //! more memory than the file they are mapped from.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,7 +33,7 @@ use crate::store::{Kind, ObjectName};
 /// Most bytes of an index run's plaintext: about 20 million chunks.
 pub const RUN_BYTES_MAX: usize = 1 << 30;
 
-const MAGIC: &[u8; 4] = b"SRI1";
+const MAGIC: &[u8; 4] = b"SRI2";
 const ENTRY_BYTES: usize = 48;
 
 /// One chunk's line in an index run.
@@ -74,15 +78,14 @@ pub struct PackRecord {
 /// Collects packs for a run.
 #[derive(Default)]
 pub struct RunBuilder {
-    superseded: Vec<ObjectId>,
     packs: Vec<PackRecord>,
+    numbers: HashMap<ObjectName, u32>,
     entries: Vec<(IndexEntry, u32)>,
 }
 
 /// An index run that was read and found well-formed.
 #[derive(Clone)]
 pub struct Run {
-    superseded: Vec<ObjectId>,
     packs: Arc<Vec<PackRecord>>,
     entries: Bytes,
 }
@@ -109,18 +112,26 @@ impl PackRecord {
 
 impl RunBuilder {
     /// Adds a pack with its chunks.
-    pub fn pack(&mut self, pack: PackRecord, chunks: impl IntoIterator<Item = IndexEntry>) {
-        let number = self.packs.len() as u32;
-        self.packs.push(pack);
+    pub fn pack(&mut self, pack: &PackRecord, chunks: impl IntoIterator<Item = IndexEntry>) {
+        let number = self.number(pack);
         self.entries.extend(chunks.into_iter().map(|entry| (entry, number)));
     }
 
-    /// Adds everything that run `id` has, and says that the run to be made replaces it.
-    pub fn absorb(&mut self, id: ObjectId, run: &Run) {
-        let first = self.packs.len() as u32;
-        self.superseded.push(id);
-        self.packs.extend_from_slice(&run.packs);
-        self.entries.extend(run.lines().map(|(entry, pack)| (entry, first + pack)));
+    /// Adds all that `run` says of the packs that `keep` chooses.
+    pub fn absorb(&mut self, run: &Run, keep: impl Fn(ObjectName) -> bool) {
+        let number = |pack: &PackRecord| keep(pack.name()).then(|| self.number(pack));
+        let numbers: Vec<Option<u32>> = run.packs.iter().map(number).collect();
+        let kept = |(entry, pack): (IndexEntry, u32)| {
+            Some((entry, numbers.get(pack as usize).copied().flatten()?))
+        };
+        self.entries.extend(run.lines().filter_map(kept));
+    }
+
+    fn number(&mut self, pack: &PackRecord) -> u32 {
+        *self.numbers.entry(pack.name()).or_insert_with(|| {
+            self.packs.push(pack.clone());
+            self.packs.len() as u32 - 1
+        })
     }
 
     /// Whether no pack was added.
@@ -138,16 +149,11 @@ impl RunBuilder {
     /// The run's plaintext.
     #[must_use]
     pub fn serialize(mut self) -> Vec<u8> {
-        // One chunk can have been stored twice by two writers that did not know of each other;
-        // either copy serves.
+        // Two runs that were absorbed can have named the same pack.
         self.entries.sort_unstable();
-        self.entries.dedup_by_key(|(entry, _)| entry.id);
+        self.entries.dedup();
         let mut out = Vec::with_capacity(self.entries.len() * ENTRY_BYTES + 4096);
         out.extend_from_slice(MAGIC);
-        put_u32(&mut out, self.superseded.len());
-        for id in &self.superseded {
-            out.extend_from_slice(id.as_bytes());
-        }
         put_u32(&mut out, self.packs.len());
         for pack in &self.packs {
             put_pack(&mut out, pack);
@@ -177,28 +183,21 @@ impl Run {
         if &reader.array::<4>()? != MAGIC {
             return Err(Malformed);
         }
-        let superseded = list(reader, ObjectId::LEN, |r| r.array().map(ObjectId::from_bytes))?;
         let packs = list(reader, 37, read_pack)?;
         let count = reader.u32()? as usize;
         let bytes = reader.bytes(count.checked_mul(ENTRY_BYTES).ok_or(Malformed)?)?;
         reader.end()?;
-        Ok(Self { superseded, packs: Arc::new(packs), entries: plain.slice_ref(bytes) })
+        Ok(Self { packs: Arc::new(packs), entries: plain.slice_ref(bytes) })
     }
 
     fn entries_are_sound(&self) -> bool {
         let mut last: Option<ChunkId> = None;
         self.iter().all(|(entry, pack)| {
-            let ascending = last.replace(entry.id).is_none_or(|last| last < entry.id);
+            let ascending = last.replace(entry.id).is_none_or(|last| last <= entry.id);
             let segment = pack.and_then(|pack| pack.segments.get(entry.segment as usize));
             let end = u64::from(entry.offset) + u64::from(entry.len);
             ascending && segment.is_some_and(|s| end <= u64::from(s.plain_len))
         })
-    }
-
-    /// The runs that this one replaces.
-    #[must_use]
-    pub fn superseded(&self) -> &[ObjectId] {
-        &self.superseded
     }
 
     /// The packs that this run knows.
@@ -226,19 +225,29 @@ impl Run {
         self.entries.is_empty()
     }
 
-    /// Where chunk `id` lies, and in what kind of pack; `None` when this run does not know it.
+    /// Where the copies of chunk `id` lie, and in what kinds of packs; none when this run does not
+    /// know it.
+    pub fn places(&self, id: &ChunkId) -> impl Iterator<Item = (Kind, ChunkAt)> + '_ {
+        self.lines_of(id).filter_map(|line| self.place(line))
+    }
+
+    /// The numbers of the entries of chunk `id`, counted from 0 in the order of [`Run::iter`].
     #[must_use]
-    pub fn find(&self, id: &ChunkId) -> Option<(Kind, ChunkAt)> {
+    pub fn lines_of(&self, id: &ChunkId) -> Range<usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            match self.id_at(middle)?.cmp(id.as_bytes().as_slice()) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return self.place(middle),
+            if self.id_at(middle).is_some_and(|at| at < id.as_bytes().as_slice()) {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
-        None
+        let mut end = low;
+        while self.id_at(end) == Some(id.as_bytes().as_slice()) {
+            end += 1;
+        }
+        low..end
     }
 
     /// Every chunk with its pack, ascending by id.
@@ -252,7 +261,8 @@ impl Run {
         lines.filter_map(|line| read_entry(&mut Reader::new(line)).ok())
     }
 
-    fn place(&self, line: usize) -> Option<(Kind, ChunkAt)> {
+    /// What entry number `line` says.
+    pub(crate) fn place(&self, line: usize) -> Option<(Kind, ChunkAt)> {
         let start = line.checked_mul(ENTRY_BYTES)?;
         let bytes = self.entries.get(start..start.checked_add(ENTRY_BYTES)?)?;
         let (entry, pack) = read_entry(&mut Reader::new(bytes)).ok()?;
@@ -364,19 +374,19 @@ mod tests {
             let packs = [pack(3), pack(5)];
             for (n, pack) in packs.iter().enumerate() {
                 let own = ids.iter().enumerate().filter(|(i, _)| i % 2 == n);
-                builder.pack(pack.clone(), own.map(|(i, id)| entry(*id, i as u32 % 3)));
+                builder.pack(pack, own.map(|(i, id)| entry(*id, i as u32 % 3)));
             }
             let run = Run::parse(&builder.serialize().into()).unwrap();
             prop_assert_eq!(run.packs(), &packs);
             prop_assert_eq!(run.len(), ids.len());
             for (i, id) in ids.iter().enumerate() {
-                let (kind, at) = run.find(&ChunkId::from_bytes(*id)).unwrap();
+                let (kind, at) = run.places(&ChunkId::from_bytes(*id)).next().unwrap();
                 prop_assert_eq!(kind, Kind::Data);
                 prop_assert_eq!(at.segment.pack, packs[i % 2].id);
                 prop_assert_eq!(at.segment.offset, 10 * (i as u64 % 3));
                 prop_assert_eq!((at.offset, at.len), (60, 40));
             }
-            let found = run.find(&ChunkId::from_bytes(absent)).is_some();
+            let found = run.places(&ChunkId::from_bytes(absent)).count() == 1;
             prop_assert_eq!(found, ids.contains(&absent));
         }
 
@@ -390,30 +400,35 @@ mod tests {
 
     #[test]
     fn a_merged_run_has_all_that_its_parts_had() {
-        let part = |id, segment| {
+        let part = |number, id| {
             let mut builder = RunBuilder::default();
-            builder.pack(pack(3), [entry([id; 32], segment), entry([9; 32], 0)]);
+            let pack = PackRecord { id: ObjectId::from_bytes([number; 16]), ..pack(3) };
+            builder.pack(&pack, [entry([id; 32], 1), entry([9; 32], 0)]);
             Run::parse(&builder.serialize().into()).unwrap()
         };
         let (one, two) = (part(1, 1), part(2, 2));
-        let ids = [ObjectId::random(), ObjectId::random()];
-        let mut builder = RunBuilder::default();
-        builder.absorb(ids[0], &one);
-        builder.absorb(ids[1], &two);
-        let merged = Run::parse(&builder.serialize().into()).unwrap();
-        assert_eq!(merged.superseded(), ids);
-        assert_eq!(merged.len(), 3);
-        for (part, id) in [(&one, 1), (&two, 2)] {
-            let id = ChunkId::from_bytes([id; 32]);
-            assert_eq!(merged.find(&id), part.find(&id));
-        }
+        let merge = |runs: &[&Run], keep: fn(ObjectName) -> bool| {
+            let mut builder = RunBuilder::default();
+            runs.iter().for_each(|run| builder.absorb(run, keep));
+            Run::parse(&builder.serialize().into()).unwrap()
+        };
+        let places = |run: &Run, id| run.places(&ChunkId::from_bytes([id; 32])).collect::<Vec<_>>();
+        let merged = merge(&[&one, &two, &one], |_| true);
+        assert_eq!((merged.packs().len(), merged.len()), (2, 4), "a pack that two runs name");
+        assert_eq!(places(&merged, 1), places(&one, 1));
+        assert_eq!(places(&merged, 2), places(&two, 2));
+        assert_eq!(places(&merged, 9), [places(&one, 9), places(&two, 9)].concat(), "every copy");
+        let rest =
+            merge(&[&merged], |name| name == ObjectName::DataPack(ObjectId::from_bytes([2; 16])));
+        assert_eq!((rest.packs(), rest.len()), (two.packs(), 2));
+        assert_eq!(places(&rest, 9), places(&two, 9));
     }
 
     #[test]
     fn entries_that_point_nowhere_are_refused() {
         let serialized = |segment, offset| {
             let mut builder = RunBuilder::default();
-            builder.pack(pack(2), [IndexEntry { offset, ..entry([1; 32], segment) }]);
+            builder.pack(&pack(2), [IndexEntry { offset, ..entry([1; 32], segment) }]);
             Bytes::from(builder.serialize())
         };
         assert!(Run::parse(&serialized(1, 60)).is_some());

@@ -5,11 +5,12 @@ mod remove;
 pub mod role;
 mod secrets;
 
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use strongroom_sdk::cmm::MaterialsManager;
 use zeroize::Zeroizing;
 
@@ -19,22 +20,15 @@ pub use self::remove::{Removal, plan_removal, unverified_format};
 use self::secrets::Secrets;
 use crate::cache::LocalCache;
 use crate::chunk::{ChunkHasher, ChunkerParameters, Chunkers};
-use crate::codec::Reader;
 use crate::envelope::{Envelope, claimed_location};
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::index::{Catalog, Run};
+use crate::index::{Catalog, IndexStore};
 use crate::pack::{Codec, PackReader};
 use crate::store::{Family, ObjectName, Put, Store, preflight};
 
 /// Most bytes of a `keys/<epoch>` object.
 const KEYS_BYTES_MAX: u64 = 1 << 20;
-
-/// Most bytes of a stored index run.
-const INDEX_BYTES_MAX: u64 = 1 << 30;
-
-/// How many index runs are read at once.
-const INDEX_READS_IN_FLIGHT: usize = 8;
 
 /// zstd level unless the caller chooses.
 const ZSTD_LEVEL_DEFAULT: i32 = 3;
@@ -49,13 +43,9 @@ pub struct Location {
     hasher: Arc<ChunkHasher>,
     chunkers: Arc<Chunkers>,
     codec: Arc<Codec>,
-    caches: Option<Caches>,
-}
-
-/// What is kept locally of objects that were read before.
-struct Caches {
-    index: LocalCache,
-    snapshots: LocalCache,
+    index: Arc<IndexStore>,
+    /// Snapshots that were read before.
+    snapshots: Option<LocalCache>,
 }
 
 /// What a new location is to be like.
@@ -148,18 +138,22 @@ impl Location {
         let chunkers = Chunkers::new(&secrets.chunker_key, format.chunker)
             .ok_or(damaged("its chunker parameters are not possible"))?;
         let hasher = Arc::new(ChunkHasher::new(secrets.id_key));
-        let caches = match &options.cache {
-            Some(folder) => Some(Caches::open(folder, envelope.location(), &hasher)?),
-            None => None,
+        let location = envelope.location();
+        let cache = |name: &str| {
+            let folder = options.cache.as_ref().map(|f| f.join(location.to_string()).join(name));
+            folder.map(|folder| LocalCache::open(folder, hasher.clone())).transpose()
         };
+        let (index, snapshots) = (cache("index")?, cache("snapshots")?);
+        let envelope = Arc::new(envelope);
         Ok(Self {
+            index: Arc::new(IndexStore::new(store.clone(), envelope.clone(), index)),
+            snapshots,
             store,
-            envelope: Arc::new(envelope),
+            envelope,
             codec: Arc::new(Codec::new(format.zstd_level)),
             chunkers: Arc::new(chunkers),
             format,
             hasher,
-            caches,
         })
     }
 
@@ -199,120 +193,77 @@ impl Location {
         &self.codec
     }
 
+    /// Its index runs.
+    #[must_use]
+    pub fn index(&self) -> &Arc<IndexStore> {
+        &self.index
+    }
+
     /// A reader of the location's packs; `catalog` spares it a request for each pack.
     #[must_use]
     pub fn reader(&self, catalog: Option<Arc<Catalog>>) -> PackReader {
         let (store, envelope) = (self.store.clone(), self.envelope.clone());
-        PackReader::new(store, envelope, self.codec.clone(), self.hasher.clone(), catalog)
+        let (codec, hasher) = (self.codec.clone(), self.hasher.clone());
+        PackReader::new(store, envelope, codec, hasher, self.index.clone(), catalog)
     }
 
     /// Reads the whole index, from the cache as far as that has it.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::Decrypt`], [`Error::Damaged`] with the run that is at fault.
+    /// As [`IndexStore::read_all`].
     pub async fn catalog(&self) -> Result<Catalog> {
-        let listed: Vec<_> = self.store.list(Family::Indexes).try_collect().await?;
-        let names: Vec<ObjectName> = listed.into_iter().filter_map(|l| l.name).collect();
-        let runs: Vec<(ObjectId, Run)> = futures::stream::iter(names)
-            .map(|name| self.cached_run(name))
-            .buffer_unordered(INDEX_READS_IN_FLIGHT)
-            .try_filter_map(futures::future::ok)
-            .try_collect()
-            .await?;
-        let ids: Vec<ObjectId> = runs.iter().map(|(id, _)| *id).collect();
-        if let Some(caches) = &self.caches {
-            caches.index.keep_only(&ids);
-        }
-        let superseded: Vec<ObjectId> =
-            runs.iter().flat_map(|(_, run)| run.superseded().to_vec()).collect();
-        let live = runs.into_iter().filter(|(id, _)| !superseded.contains(id));
-        Ok(Catalog::new(live.collect()))
+        let runs = self.index.read_all().await?;
+        Ok(Catalog::new(runs.into_iter().map(|named| named.run).collect()))
     }
 
-    async fn cached_run(&self, name: ObjectName) -> Result<Option<(ObjectId, Run)>> {
-        let ObjectName::Index(_, id) = name else { return Ok(None) };
-        let cached = self.caches.as_ref().and_then(|caches| caches.index.get(&id));
-        if let Some(run) = cached.and_then(|plain| Run::parse(&plain)) {
-            return Ok(Some((id, run)));
-        }
-        let (plain, run) = self.read_run(name).await?;
-        self.keep(|caches| &caches.index, &id, &plain);
-        Ok(Some((id, run)))
+    /// The index as far as a writer may rely on it: of packs that are there and that no collector
+    /// is about to remove.
+    ///
+    /// A run can name packs that are gone: whoever wrote it may have slept while they were
+    /// collected. So the packs are listed, after the runs were read.
+    ///
+    /// # Errors
+    /// As [`IndexStore::read_all`], and for the condemned packs.
+    pub(crate) async fn usable_catalog(&self) -> Result<Catalog> {
+        let condemned = crate::condemned::all(self).await?;
+        let runs = self.index.read_all().await?;
+        let mut usable: HashSet<ObjectName> = self.packs().await?.into_keys().collect();
+        usable.retain(|pack| !condemned.contains(pack));
+        Ok(Catalog::of_packs(runs.into_iter().map(|named| named.run).collect(), usable))
     }
 
-    /// Reads an index run from the store itself.
-    pub(crate) async fn read_run(&self, name: ObjectName) -> Result<(Bytes, Run)> {
-        let message = self.store.get(name, INDEX_BYTES_MAX).await?;
-        let packed = self.envelope.open(name, &message).await?;
-        let damaged = || Error::Damaged { object: name, what: "it is not an index run" };
-        let plain = unpack_run(&packed).ok_or_else(damaged)?;
-        let run = Run::parse(&plain).ok_or_else(damaged)?;
-        Ok((plain, run))
+    /// Every pack that is there, with its length in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn packs(&self) -> Result<HashMap<ObjectName, u64>> {
+        let (data, meta) = (self.store.list(Family::DataPacks), self.store.list(Family::MetaPacks));
+        let listed = futures::stream::select(data, meta);
+        let named = listed.try_filter_map(|object| async move {
+            Ok(object.name.map(|name| (name, object.size)))
+        });
+        named.try_collect().await
     }
 
     /// The plaintext of a snapshot that was read before.
     pub(crate) fn cached_snapshot(&self, id: &ObjectId) -> Option<Bytes> {
-        self.caches.as_ref()?.snapshots.get(id)
-    }
-
-    /// Keeps a snapshot's plaintext.
-    pub(crate) fn keep_snapshot(&self, id: &ObjectId, plain: &[u8]) {
-        self.keep(|caches| &caches.snapshots, id, plain);
+        self.snapshots.as_ref()?.get(id)
     }
 
     /// Drops what was kept of a snapshot that is forgotten.
     pub(crate) fn drop_snapshot(&self, id: &ObjectId) {
-        if let Some(caches) = &self.caches {
-            caches.snapshots.remove(id);
+        if let Some(cache) = &self.snapshots {
+            cache.remove(id);
         }
     }
 
-    fn keep(&self, which: impl Fn(&Caches) -> &LocalCache, id: &ObjectId, plain: &[u8]) {
-        if let Some(caches) = &self.caches {
+    /// Keeps a snapshot's plaintext.
+    pub(crate) fn keep_snapshot(&self, id: &ObjectId, plain: &[u8]) {
+        if let Some(cache) = &self.snapshots {
             // Without room for a cache the next run only reads more.
-            let _ = which(caches).put(id, plain);
+            let _ = cache.put(id, plain);
         }
     }
-
-    /// Writes an index run of level `level`; from then on its chunks are found.
-    pub(crate) async fn write_run(&self, level: u8, plain: Vec<u8>) -> Result<(ObjectId, Run)> {
-        let id = ObjectId::random();
-        let name = ObjectName::Index(level, id);
-        let packed = pack_run(&plain).map_err(|source| Error::Compress { source })?;
-        let message = self.envelope.seal(name, &packed).await?;
-        if self.store.create(name, message).await? == Put::Occupied {
-            return Err(Error::NameTaken { object: name });
-        }
-        let plain = Bytes::from(plain);
-        self.keep(|caches| &caches.index, &id, &plain);
-        let damaged = Error::Damaged { object: name, what: "it was built wrong" };
-        Run::parse(&plain).map(|run| (id, run)).ok_or(damaged)
-    }
-}
-
-impl Caches {
-    fn open(folder: &Path, location: ObjectId, hasher: &Arc<ChunkHasher>) -> Result<Self> {
-        let folder = folder.join(location.to_string());
-        let open = |name| LocalCache::open(folder.join(name), hasher.clone());
-        Ok(Self { index: open("index")?, snapshots: open("snapshots")? })
-    }
-}
-
-/// Length of the plain run, then one zstd frame: ids do not compress, places do.
-fn pack_run(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packed = (plain.len() as u64).to_le_bytes().to_vec();
-    packed.extend(zstd::bulk::compress(plain, ZSTD_LEVEL_DEFAULT)?);
-    Ok(packed)
-}
-
-fn unpack_run(packed: &[u8]) -> Option<Bytes> {
-    let mut reader = Reader::new(packed);
-    let plain_len = usize::try_from(reader.u64().ok()?).ok()?;
-    if plain_len > crate::index::RUN_BYTES_MAX {
-        return None;
-    }
-    let plain = zstd::bulk::decompress(reader.rest(), plain_len).ok()?;
-    (plain.len() == plain_len).then(|| plain.into())
 }
 
 async fn read_format(store: &Store) -> Result<Bytes> {

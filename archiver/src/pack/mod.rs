@@ -5,10 +5,13 @@
 //! same. A pack's plaintext is nothing but segments, one after the other.
 
 mod reader;
+mod scan;
 mod segment;
 mod writer;
 
+pub(crate) use self::reader::Look;
 pub use self::reader::{Fetched, PackReader};
+pub(crate) use self::scan::{Visitor, scan};
 pub use self::segment::{
     Codec, Decoded, Encoded, SEGMENT_PLAIN_BYTES_MAX, SEGMENT_STORED_BYTES_MAX,
 };

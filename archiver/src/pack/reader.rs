@@ -1,21 +1,21 @@
 //! Reads packs: ranges of segments with one request and one cached data key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use strongroom_sdk::engine::FrameOpener;
 use strongroom_sdk::range::{FrameMap, FrameSpan, open_span};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::{ChunkRef, Codec, Decoded, SegmentAt, pack_name};
 use crate::chunk::ChunkHasher;
 use crate::envelope::Envelope;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::index::Catalog;
+use crate::index::{Catalog, IndexStore};
 use crate::snapshot::BlockSource;
 use crate::store::{Kind, ObjectName, Store};
 
@@ -27,7 +27,7 @@ const HEADER_BYTES_MAX: u64 = 256 << 10;
 /// Data keys that are kept; each pack has one.
 const PACKS_OPEN_MAX: usize = 512;
 
-/// Decompressed segments of metadata that are kept: a walk needs one of each level of the tree.
+/// Decompressed segments that are kept: a walk needs one of each level of the tree.
 const SEGMENTS_KEPT_MAX: usize = 8;
 
 /// Reads the packs of one location, from any number of tasks.
@@ -36,9 +36,29 @@ pub struct PackReader {
     envelope: Arc<Envelope>,
     codec: Arc<Codec>,
     hasher: Arc<ChunkHasher>,
+    index: Arc<IndexStore>,
     catalog: Option<Arc<Catalog>>,
+    /// The index as it was when last something was not where it was expected.
+    latest: AsyncMutex<Option<Latest>>,
+    /// Packs that were found not to be there.
+    gone: Mutex<HashSet<ObjectName>>,
     packs: Mutex<HashMap<ObjectName, Arc<OnceCell<Arc<OpenPack>>>>>,
     kept: Mutex<Vec<(SegmentAt, Arc<Decoded>)>>,
+}
+
+/// The index with the names of its runs.
+struct Latest {
+    names: Vec<ObjectName>,
+    catalog: Arc<Catalog>,
+}
+
+/// How recent the index must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// As it was read last will do.
+    Known,
+    /// As it is now.
+    Anew,
 }
 
 /// A pack whose data key is at hand.
@@ -61,10 +81,21 @@ impl PackReader {
         envelope: Arc<Envelope>,
         codec: Arc<Codec>,
         hasher: Arc<ChunkHasher>,
+        index: Arc<IndexStore>,
         catalog: Option<Arc<Catalog>>,
     ) -> Self {
-        let (packs, kept) = (Mutex::default(), Mutex::default());
-        Self { store, envelope, codec, hasher, catalog, packs, kept }
+        Self {
+            store,
+            envelope,
+            codec,
+            hasher,
+            index,
+            catalog,
+            latest: AsyncMutex::default(),
+            gone: Mutex::default(),
+            packs: Mutex::default(),
+            kept: Mutex::default(),
+        }
     }
 
     /// Reads the bytes `plain` of a pack's plaintext, encrypted as they are.
@@ -74,6 +105,18 @@ impl PackReader {
     /// too short.
     pub async fn fetch(&self, kind: Kind, pack: ObjectId, plain: Range<u64>) -> Result<Fetched> {
         let name = pack_name(kind, pack);
+        if self.gone().contains(&name) {
+            return Err(Error::ObjectMissing { object: name });
+        }
+        let fetched = self.fetch_there(name, plain).await;
+        if fetched.as_ref().is_err_and(Error::is_gone) {
+            // For good: no name is used twice.
+            self.gone().insert(name);
+        }
+        fetched
+    }
+
+    async fn fetch_there(&self, name: ObjectName, plain: Range<u64>) -> Result<Fetched> {
         let pack = self.pack(name).await?;
         let fail = |source| Error::Decrypt { object: name, source: Box::new(source) };
         let span = pack.frames.span(plain).map_err(fail)?;
@@ -115,6 +158,57 @@ impl PackReader {
     pub async fn segment(&self, kind: Kind, at: &SegmentAt) -> Result<Decoded> {
         let fetched = self.fetch(kind, at.pack, at.offset..at.end()).await?;
         self.decode(kind, at, &fetched.open()?)
+    }
+
+    /// Reads one chunk, from wherever it is: where it lay when it was referred to is a hint, and a
+    /// collector may have moved it.
+    ///
+    /// # Errors
+    /// As [`PackReader::segment`] and [`PackReader::chunk`] for the place of the hint, when no copy can
+    /// be read.
+    pub async fn read(&self, kind: Kind, chunk: &ChunkRef) -> Result<Vec<u8>> {
+        match self.read_at(kind, chunk).await {
+            Err(error) if error.is_about_one_object() => {
+                self.read_elsewhere(kind, chunk).await.ok_or(error)
+            }
+            other => other,
+        }
+    }
+
+    async fn read_at(&self, kind: Kind, chunk: &ChunkRef) -> Result<Vec<u8>> {
+        let segment = self.segment_kept(kind, &chunk.at.segment).await?;
+        self.chunk(kind, chunk, &segment).map(<[u8]>::to_vec)
+    }
+
+    /// An index that cannot be read knows no other copy: what was met first is what should be told.
+    async fn read_elsewhere(&self, kind: Kind, chunk: &ChunkRef) -> Option<Vec<u8>> {
+        for look in [Look::Known, Look::Anew] {
+            let places = self.index(look).await.ok()?.places(kind, &chunk.id);
+            for at in places.into_iter().filter(|at| *at != chunk.at) {
+                if let Ok(bytes) = self.read_at(kind, &ChunkRef { id: chunk.id, at }).await {
+                    return Some(bytes);
+                }
+            }
+        }
+        None
+    }
+
+    /// The index, for chunks that are not where they were expected.
+    ///
+    /// # Errors
+    /// As [`IndexStore::read_all`].
+    pub(crate) async fn index(&self, look: Look) -> Result<Arc<Catalog>> {
+        let mut latest = self.latest.lock().await;
+        if let Some(known) = &*latest
+            && (look == Look::Known || self.index.list().await? == known.names)
+        {
+            return Ok(known.catalog.clone());
+        }
+        let runs = self.index.read_all().await?;
+        let names = runs.iter().map(|named| named.name).collect();
+        let catalog = Arc::new(Catalog::new(runs.into_iter().map(|named| named.run).collect()));
+        *latest = Some(Latest { names, catalog: catalog.clone() });
+        Ok(catalog)
     }
 
     /// Length of a pack's plaintext in bytes, as its length in the store implies.
@@ -171,6 +265,20 @@ impl PackReader {
         self.envelope.frame_opener(name, &bytes).await
     }
 
+    /// Reads and decodes one segment unless it was met a moment ago.
+    async fn segment_kept(&self, kind: Kind, at: &SegmentAt) -> Result<Arc<Decoded>> {
+        if let Some(segment) = self.kept(at) {
+            return Ok(segment);
+        }
+        let segment = Arc::new(self.segment(kind, at).await?);
+        self.keep(*at, segment.clone());
+        Ok(segment)
+    }
+
+    fn gone(&self) -> MutexGuard<'_, HashSet<ObjectName>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn kept(&self, at: &SegmentAt) -> Option<Arc<Decoded>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let index = kept.iter().position(|(known, _)| known == at)?;
@@ -193,16 +301,7 @@ impl PackReader {
 #[async_trait]
 impl BlockSource for PackReader {
     async fn block(&self, block: &ChunkRef) -> Result<Vec<u8>> {
-        let at = block.at.segment;
-        let segment = match self.kept(&at) {
-            Some(segment) => segment,
-            None => {
-                let segment = Arc::new(self.segment(Kind::Meta, &at).await?);
-                self.keep(at, segment.clone());
-                segment
-            }
-        };
-        self.chunk(Kind::Meta, block, &segment).map(<[u8]>::to_vec)
+        self.read(Kind::Meta, block).await
     }
 }
 

@@ -41,6 +41,7 @@ pub type Ledger = Vec<(PackRecord, Vec<IndexEntry>)>;
 /// All methods wait, and so belong on threads that may: never on one that drives the runtime.
 pub struct PackWriter {
     kind: Kind,
+    owner: ObjectId,
     store: Arc<Store>,
     envelope: Arc<Envelope>,
     options: WriterOptions,
@@ -55,6 +56,7 @@ struct State {
     next: Option<JoinHandle<Result<Ticket>>>,
     closing: VecDeque<(JoinHandle<Result<()>>, PackRecord, Vec<IndexEntry>)>,
     done: Ledger,
+    abandoned: bool,
 }
 
 /// A name and the materials that are bound to it.
@@ -88,16 +90,17 @@ impl Default for WriterOptions {
 }
 
 impl PackWriter {
-    /// A writer of packs of `kind`, which is data or metadata.
+    /// A writer of packs of `kind`, which is data or metadata, for session `owner`.
     #[must_use]
     pub fn new(
         kind: Kind,
+        owner: ObjectId,
         store: Arc<Store>,
         envelope: Arc<Envelope>,
         options: WriterOptions,
         runtime: Handle,
     ) -> Self {
-        Self { kind, store, envelope, options, runtime, state: Mutex::default() }
+        Self { kind, owner, store, envelope, options, runtime, state: Mutex::default() }
     }
 
     /// Appends a segment with the given chunks (id, offset in the plain segment, length) and says
@@ -111,6 +114,9 @@ impl PackWriter {
         chunks: impl IntoIterator<Item = (ChunkId, u32, u32)>,
     ) -> Result<SegmentAt> {
         let mut state = self.lock();
+        if state.abandoned {
+            return Err(Error::StageLost { stage: "pack" });
+        }
         if state.open.is_none() {
             state.open = Some(self.begin(&mut state)?);
         }
@@ -158,12 +164,28 @@ impl PackWriter {
         Ok(std::mem::take(&mut state.done))
     }
 
+    /// Gives up what is not complete, and waits until nothing of it is on its way any more: a writer
+    /// that says that it has ended must not store anything afterwards.
+    pub fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        // An upload whose parts end without the last one removes what it has sent.
+        let open = state.open.take().map(|pack| pack.upload);
+        let closing = std::mem::take(&mut state.closing).into_iter().map(|(upload, ..)| upload);
+        for upload in open.into_iter().chain(closing) {
+            let _ = self.runtime.block_on(upload);
+        }
+        if let Some(next) = state.next.take() {
+            next.abort();
+        }
+    }
+
     fn begin(&self, state: &mut State) -> Result<OpenPack> {
         let ticket = match state.next.take() {
             Some(next) => self.runtime.block_on(next).unwrap_or_else(lost)?,
-            None => self.runtime.block_on(get_ticket(self.envelope.clone(), self.kind))?,
+            None => self.runtime.block_on(self.ticket())?,
         };
-        state.next = Some(self.runtime.spawn(get_ticket(self.envelope.clone(), self.kind)));
+        state.next = Some(self.runtime.spawn(self.ticket()));
         let name = self.name(ticket.id);
         let encryptor = Encryptor::new(ticket.materials, &encrypt_options())
             .map_err(|source| Error::Encrypt { object: name, source: Box::new(source) })?;
@@ -204,6 +226,16 @@ impl PackWriter {
         match self.runtime.block_on(pack.upload) {
             Ok(Err(cause)) => cause,
             _ => error,
+        }
+    }
+
+    /// A name and the key for it, got while other things go on.
+    fn ticket(&self) -> impl Future<Output = Result<Ticket>> + use<> {
+        let (envelope, kind, id) =
+            (self.envelope.clone(), self.kind, ObjectId::random_of(&self.owner));
+        async move {
+            let materials = envelope.encryption_materials(pack_name(kind, id)).await?;
+            Ok(Ticket { id, materials })
         }
     }
 
@@ -302,12 +334,6 @@ fn seal_frame(
     part.resize(start + plain.len() + REGULAR_OVERHEAD_BYTES, 0);
     let (_, room) = part.split_at_mut(start);
     encryptor.seal_frame_into(plain, room)
-}
-
-async fn get_ticket(envelope: Arc<Envelope>, kind: Kind) -> Result<Ticket> {
-    let id = ObjectId::random();
-    let materials = envelope.encryption_materials(pack_name(kind, id)).await?;
-    Ok(Ticket { id, materials })
 }
 
 async fn upload(mut upload: Upload, mut parts: mpsc::Receiver<Part>) -> Result<()> {

@@ -30,7 +30,7 @@ use crate::control::Control;
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Cause, Error, Result};
 use crate::location::Location;
-use crate::pack::{ChunkRef, PackReader};
+use crate::pack::{ChunkRef, Look, PackReader};
 use crate::snapshot::{Cursor, Direction, Snapshot};
 use crate::source::Trouble;
 use crate::store::Kind;
@@ -41,6 +41,9 @@ const READS_QUEUED_MAX: usize = 4;
 
 /// Reads in flight beside one for each thread.
 const READS_EXTRA: usize = 4;
+
+/// How often a read that fails is tried where the index says that other copies are.
+const RELOCATIONS_MAX: u32 = 3;
 
 /// Decides which entries are restored; an entry whose directory is left out is for the target to
 /// complain about.
@@ -186,16 +189,52 @@ async fn carry_out(
 }
 
 async fn carry_out_one(restoring: Arc<Restoring>, read: Read) -> Result<()> {
-    let range = read.range();
-    let fetched = restoring.reader.fetch(Kind::Data, read.pack, range.clone()).await;
-    let work = move || match fetched.and_then(crate::pack::Fetched::open) {
-        Ok(stored) => write::write(&restoring, &read, &stored),
-        Err(error) => restoring.lost(&read, error),
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::StageLost { stage: "write" })?
+    let mut reads = vec![(read, RELOCATIONS_MAX)];
+    while let Some((read, relocations)) = reads.pop() {
+        let fetched = restoring.reader.fetch(Kind::Data, read.pack, read.range()).await;
+        let writer = restoring.clone();
+        let work = move || match fetched.and_then(crate::pack::Fetched::open) {
+            Ok(stored) => write::write(&writer, &read, &stored).map(|()| None),
+            Err(error) if error.is_about_one_object() => Ok(Some((read, error))),
+            Err(error) => writer.lost(&read, error).map(|()| None),
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        let failed = done.map_err(|_| Error::StageLost { stage: "write" })??;
+        match failed {
+            Some((read, error)) if relocations > 0 => {
+                // What the index said when it was last read will do the first time.
+                let look = if relocations == RELOCATIONS_MAX { Look::Known } else { Look::Anew };
+                let elsewhere = restoring.relocate(read, &error, look).await;
+                reads.extend(elsewhere.into_iter().map(|read| (read, relocations - 1)));
+            }
+            Some((read, error)) => restoring.lost(&read, error)?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 impl Restoring {
+    /// Where else what is wanted of a pack lies that is gone or damaged: a collector may have moved
+    /// it since the snapshot was made. What has no other copy is lost.
+    async fn relocate(&self, read: Read, error: &Error, look: Look) -> Vec<Read> {
+        let (pack, index) = (read.pack, self.reader.index(look).await.ok());
+        let text = error.to_string();
+        let mut found = Vec::new();
+        for mut want in read.segments.into_iter().flat_map(|(_, wants)| wants) {
+            let places = index.as_ref().map(|index| index.places(Kind::Data, &want.chunk.id));
+            let mut others = places.into_iter().flatten().filter(|at| at.segment.pack != pack);
+            match others.next() {
+                Some(at) => {
+                    want.chunk.at = at;
+                    found.push(want);
+                }
+                None => want.file.fail_damaged(self, &text),
+            }
+        }
+        plan::group(found)
+    }
+
     /// Damage costs the files that need what is damaged; anything else concerns all.
     fn lost(&self, read: &Read, error: Error) -> Result<()> {
         let text = error.to_string();

@@ -161,7 +161,7 @@ impl Planner<'_> {
 }
 
 /// Groups wanted chunks by segment, and segments by neighbourhood.
-fn group(mut wants: Vec<Want>) -> Vec<Read> {
+pub(super) fn group(mut wants: Vec<Want>) -> Vec<Read> {
     wants.sort_by_key(|want| (want.chunk.at.segment, want.start));
     let mut reads: Vec<Read> = Vec::new();
     for want in wants {

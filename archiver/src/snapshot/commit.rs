@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::Root;
 use crate::entry::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::id::{ChunkId, ObjectId};
 use crate::location::Location;
 use crate::pack::{ChunkAt, ChunkRef, SegmentAt};
@@ -54,6 +54,24 @@ pub struct SnapshotCommit {
     pub tree: Option<TreeRoot>,
     /// What was archived and what it cost.
     pub statistics: Statistics,
+}
+
+/// What a collector puts under a snapshot's name to keep a writer that seems to be dead from
+/// committing. It stays for ever: nobody knows when such a writer wakes up.
+#[derive(Serialize, Deserialize)]
+struct Tombstone {
+    /// Version of this object, 1.
+    version: u32,
+    /// The session whose writer cannot commit any more.
+    fenced: String,
+}
+
+/// What `s/<id>` can hold.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Tombstone(#[allow(dead_code, reason = "that it can be read tells it from a commit")] Tombstone),
+    Commit(Box<SnapshotCommit>),
 }
 
 /// Seconds and nanoseconds since 1970.
@@ -193,7 +211,25 @@ impl SnapshotCommit {
     }
 }
 
-/// The names of all committed snapshots, in no particular order.
+/// Takes the right to commit away from the writer of session `id`, unless it has committed. After
+/// this it is decided for good, either way.
+pub(crate) async fn fence(location: &Location, id: ObjectId) -> Result<()> {
+    let name = ObjectName::Snapshot(id);
+    // Strings and numbers under string keys: nothing that could fail.
+    let tombstone = Tombstone { version: 1, fenced: id.to_string() };
+    let plain = serde_json::to_vec(&tombstone).unwrap_or_default();
+    let message = location.envelope().seal(name, &plain).await?;
+    loop {
+        match location.store().create(name, message.clone()).await {
+            Ok(Put::Created | Put::Occupied) => return Ok(()),
+            // It was committed, and forgotten before it could be looked at.
+            Err(error) if error.cause() == Cause::StoreMissing => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The names of all snapshots, and of writers that were fenced, in no particular order.
 ///
 /// # Errors
 /// [`Error::Store`].
@@ -216,24 +252,42 @@ async fn list_stored(location: &Location) -> Result<Vec<(ObjectId, Timestamp)>> 
 /// Reads snapshot `id` from the store.
 ///
 /// # Errors
-/// [`Error::Store`], [`Error::Decrypt`], [`Error::Damaged`].
+/// [`Error::SnapshotMissing`] when its writer was fenced, [`Error::Store`], [`Error::Decrypt`],
+/// [`Error::Damaged`].
 pub async fn load(location: &Location, id: ObjectId) -> Result<Snapshot> {
+    let snapshot = load_any(location, id).await?;
+    snapshot.ok_or_else(|| Error::SnapshotMissing { id: id.to_string() })
+}
+
+/// Reads what stands under `s/<id>` from the store; `None` when that is a tombstone.
+pub(crate) async fn load_any(location: &Location, id: ObjectId) -> Result<Option<Snapshot>> {
     let name = ObjectName::Snapshot(id);
     let message = location.store().get(name, SNAPSHOT_BYTES_MAX).await?;
     let plain = location.envelope().open(name, &message).await?;
-    let commit = serde_json::from_slice(&plain)
+    let stored = serde_json::from_slice(&plain)
         .map_err(|_| Error::Damaged { object: name, what: "it is not a snapshot" })?;
     location.keep_snapshot(&id, &plain);
-    Ok(Snapshot { id, commit })
+    Ok(named(id, stored))
 }
 
-/// Reads snapshot `id` from the cache, which spares a request and a data key, or else from the
-/// store. For ids that a listing has just shown to exist.
-async fn load_listed(location: &Location, id: ObjectId) -> Result<Snapshot> {
+/// As [`load_any`], from the cache if that has it, which spares a request and a data key. For ids
+/// that a listing has just shown to exist.
+async fn load_listed(location: &Location, id: ObjectId) -> Result<Option<Snapshot>> {
     let cached = location.cached_snapshot(&id);
     match cached.and_then(|plain| serde_json::from_slice(&plain).ok()) {
-        Some(commit) => Ok(Snapshot { id, commit }),
-        None => load(location, id).await,
+        Some(stored) => Ok(named(id, stored)),
+        None => match load_any(location, id).await {
+            // Forgotten since it was listed.
+            Err(error) if error.cause() == Cause::StoreMissing => Ok(None),
+            other => other,
+        },
+    }
+}
+
+fn named(id: ObjectId, stored: Stored) -> Option<Snapshot> {
+    match stored {
+        Stored::Tombstone(_) => None,
+        Stored::Commit(commit) => Some(Snapshot { id, commit: *commit }),
     }
 }
 
@@ -255,9 +309,10 @@ pub async fn load_all_stored(location: &Location) -> Result<Vec<StoredSnapshot>>
     let mut snapshots: Vec<StoredSnapshot> = futures::stream::iter(listed)
         .map(|(id, stored)| async move {
             let snapshot = load_listed(location, id).await?;
-            Ok::<_, Error>(StoredSnapshot { snapshot, stored })
+            Ok::<_, Error>(snapshot.map(|snapshot| StoredSnapshot { snapshot, stored }))
         })
         .buffer_unordered(8)
+        .try_filter_map(futures::future::ok)
         .try_collect()
         .await?;
     snapshots.sort_by_key(|StoredSnapshot { snapshot, .. }| {

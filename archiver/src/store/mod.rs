@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::sync::Semaphore;
@@ -208,6 +208,18 @@ impl Store {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(self.error(StoreOperation::Delete, name, source)),
         }
+    }
+
+    /// Removes all of these, several at once.
+    ///
+    /// # Errors
+    /// [`Error::Store`] of the first that cannot be removed; others may be gone then.
+    pub async fn delete_all(&self, names: Vec<ObjectName>) -> Result<()> {
+        futures::stream::iter(names)
+            .map(|name| self.delete(name))
+            .buffer_unordered(REQUESTS_IN_FLIGHT_MAX)
+            .try_for_each(|()| futures::future::ok(()))
+            .await
     }
 
     fn path(&self, name: ObjectName) -> Path {

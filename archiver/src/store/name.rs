@@ -22,6 +22,15 @@ pub enum ObjectName {
     Snapshot(ObjectId),
     /// `x/session/<id>`: a writer that has begun.
     Session(ObjectId),
+    /// `x/session/<id>.<n>`: sign of life number n of that writer.
+    ///
+    /// (Not `<id>/<n>`: where folders are real, and in several S3 servers, a name cannot be an object
+    /// and a folder.)
+    Heartbeat(ObjectId, u32),
+    /// `x/gc/<id>`: packs that a collector condemned.
+    Condemned(ObjectId),
+    /// `x/gc/<id>.verdict`: which of them are to be removed.
+    Verdict(ObjectId),
     /// `x/preflight/<id>`: what the preflight writes, and removes.
     Preflight(ObjectId),
 }
@@ -40,8 +49,10 @@ pub enum Family {
     Indexes,
     /// Snapshot commits.
     Snapshots,
-    /// Writers' sessions.
+    /// Writers' sessions and their heartbeats.
     Sessions,
+    /// Condemned packs and verdicts on them.
+    Condemned,
     /// Leftovers of a preflight.
     Preflights,
 }
@@ -57,7 +68,7 @@ pub enum Kind {
     Data,
     /// Metadata blocks: names, attributes, chunk lists.
     Meta,
-    /// Index runs.
+    /// What a writer must know of packs: index runs, and which packs are condemned.
     Index,
     /// Snapshot commits.
     Snapshot,
@@ -91,6 +102,7 @@ impl Family {
             Self::Indexes => Some("i"),
             Self::Snapshots => Some("s"),
             Self::Sessions => Some("x/session"),
+            Self::Condemned => Some("x/gc"),
             Self::Preflights => Some("x/preflight"),
         }
     }
@@ -110,7 +122,14 @@ impl ObjectName {
                 Self::Index(level.strip_prefix('L')?.parse().ok()?, ObjectId::from_hex(id)?)
             }
             ["s", id] => Self::Snapshot(ObjectId::from_hex(id)?),
-            ["x", "session", id] => Self::Session(ObjectId::from_hex(id)?),
+            ["x", "session", id] => match id.split_once('.') {
+                None => Self::Session(ObjectId::from_hex(id)?),
+                Some((id, n)) => Self::Heartbeat(ObjectId::from_hex(id)?, n.parse().ok()?),
+            },
+            ["x", "gc", id] => match id.strip_suffix(".verdict") {
+                None => Self::Condemned(ObjectId::from_hex(id)?),
+                Some(id) => Self::Verdict(ObjectId::from_hex(id)?),
+            },
             ["x", "preflight", id] => Self::Preflight(ObjectId::from_hex(id)?),
             _ => return None,
         };
@@ -122,11 +141,11 @@ impl ObjectName {
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Format | Self::Preflight(_) => None,
+            Self::Format | Self::Preflight(_) | Self::Heartbeat(..) => None,
             Self::Keys(_) => Some(Kind::Keys),
             Self::DataPack(_) => Some(Kind::Data),
             Self::MetaPack(_) => Some(Kind::Meta),
-            Self::Index(..) => Some(Kind::Index),
+            Self::Index(..) | Self::Condemned(_) | Self::Verdict(_) => Some(Kind::Index),
             Self::Snapshot(_) => Some(Kind::Snapshot),
             Self::Session(_) => Some(Kind::Session),
         }
@@ -146,6 +165,9 @@ impl fmt::Display for ObjectName {
             Self::Index(level, id) => write!(f, "i/L{level}/{id}"),
             Self::Snapshot(id) => write!(f, "s/{id}"),
             Self::Session(id) => write!(f, "x/session/{id}"),
+            Self::Heartbeat(id, n) => write!(f, "x/session/{id}.{n}"),
+            Self::Condemned(id) => write!(f, "x/gc/{id}"),
+            Self::Verdict(id) => write!(f, "x/gc/{id}.verdict"),
             Self::Preflight(id) => write!(f, "x/preflight/{id}"),
         }
     }
@@ -166,6 +188,9 @@ mod tests {
             ObjectName::Index(0, id),
             ObjectName::Snapshot(id),
             ObjectName::Session(id),
+            ObjectName::Heartbeat(id, 12),
+            ObjectName::Condemned(id),
+            ObjectName::Verdict(id),
             ObjectName::Preflight(id),
         ] {
             assert_eq!(ObjectName::parse(&name.to_string()), Some(name));
@@ -183,6 +208,8 @@ mod tests {
             format!("d/{id}"),
             format!("d/ab/{id}/x"),
             format!("i/L00/{id}"),
+            format!("x/session/{id}.01"),
+            format!("x/gc/{id}.other"),
             format!("s/{}", id.to_string().to_uppercase()),
         ] {
             assert_eq!(ObjectName::parse(&key), None, "{key:?}");

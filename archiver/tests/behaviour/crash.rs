@@ -1,62 +1,133 @@
-//! A1: whatever happens at any store operation of a backup, what was acknowledged before is
-//! there after, and the next backup succeeds.
+//! A1: whatever happens at any store operation of an archive or a collection, what was acknowledged
+//! before is there after, every command works, and the next run finishes the job.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::path::Path as Key;
+use strongroom::Result;
+use strongroom::backup::BackupOptions;
+use strongroom::control::Control;
 use strongroom::location::{Location, OpenOptions};
-use strongroom::snapshot::load_all;
+use strongroom::snapshot::{Snapshot, load_all};
 use strongroom::store::Store;
 use strongroom::store::fault::{Fault, FaultyStore};
 
 use crate::location::{
-    archive, assert_restores, assert_whole, create, memory, open, raw_key, small_chunks, wrap,
+    archive, archive_with, assert_restores, assert_whole, copy_of, create, forget, memory, open,
+    prune_at_once, raw_key, small_chunks, wrap,
 };
 use crate::support::{figure, pattern, temporary};
 
-fn faulty(inner: &Arc<dyn ObjectStore>, fault: Fault, at: u64) -> (Arc<Store>, FaultyStore) {
+/// The variable that makes the quick form try every second fault too.
+const LONG_VARIABLE: &str = "STRONGROOM_CRASH_LONG";
+
+/// A location that fails at one operation, and the count of its operations.
+async fn faulty(
+    inner: &Arc<dyn ObjectStore>,
+    fault: Fault,
+    at: u64,
+) -> (Result<Arc<Location>>, FaultyStore) {
     let faulty = FaultyStore::new(inner.clone(), fault, at);
     let store = Store::new(Arc::new(faulty.clone()), Key::default(), "memory:".into());
-    (Arc::new(store), faulty)
+    let location = Location::open(Arc::new(store), raw_key(1), &OpenOptions::default()).await;
+    (location.map(Arc::new), faulty)
+}
+
+/// A location with something to keep, something to take over, something to repack and something to
+/// remove.
+struct Scene {
+    _folders: [tempfile::TempDir; 2],
+    store: Arc<dyn ObjectStore>,
+    /// The tree as the acknowledged snapshot has it, and as it is now.
+    then: PathBuf,
+    now: PathBuf,
+    kept: Snapshot,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let ((one, then), (two, now)) = (temporary(), temporary());
+        let store = memory();
+        let location = create(&store).await;
+        // Of one pack a part is needed later; other packs, nothing.
+        write(&then, &[("stays", 60_000), ("goes", 200_000), ("gone", 700_000)]);
+        let first = archive(&location, &then).await.unwrap();
+        fs::remove_file(then.join("goes")).unwrap();
+        fs::remove_file(then.join("gone")).unwrap();
+        write(&then, &[("changes", 5000)]);
+        let kept = archive(&location, &then).await.unwrap();
+        forget(&location, &first).await;
+        // An archive that ended half way, with a session that nobody ended.
+        write(&now, &[("stays", 60_000), ("changes", 900_000), ("new", 300_001)]);
+        let (location, _) = faulty(&store, Fault::StopBefore, 4).await;
+        assert!(archive(&location.unwrap(), &now).await.is_err());
+        Self { _folders: [one, two], store, then, now, kept }
+    }
+
+    /// A store of one's own to spoil.
+    async fn store(&self) -> Arc<dyn ObjectStore> {
+        copy_of(&self.store).await
+    }
+
+    /// The location is whole, and has what it should have.
+    async fn assert_sound(&self, store: &Arc<dyn ObjectStore>, acknowledged: Option<&Snapshot>) {
+        let location = open(store).await.unwrap();
+        assert_whole(&location).await;
+        let snapshots = load_all(&location).await.unwrap();
+        assert!(snapshots.contains(&self.kept), "lost a snapshot");
+        assert!(
+            acknowledged.is_none_or(|snapshot| snapshots.contains(snapshot)),
+            "lost the newest"
+        );
+        // Committed without being acknowledged is allowed; half committed is not.
+        for snapshot in &snapshots {
+            let is_then = snapshot.id == self.kept.id;
+            let tree = if is_then { &self.then } else { &self.now };
+            assert_restores(&location, snapshot, tree).await;
+        }
+    }
+
+    /// The next archive and the next collection do all that there is to do.
+    async fn assert_recovers(&self, store: &Arc<dyn ObjectStore>) {
+        let location = open(store).await.unwrap();
+        let again = archive_all(&location, &self.now).await.unwrap();
+        prune_at_once(&location).await.unwrap();
+        self.assert_sound(store, Some(&again)).await;
+        let pruned = prune_at_once(&location).await.unwrap();
+        assert_eq!((pruned.packs_removed, pruned.runs_removed), (0, 0), "{pruned:?}");
+    }
+}
+
+fn write(root: &Path, files: &[(&str, usize)]) {
+    for (name, length) in files {
+        fs::write(root.join(name), pattern(*length)).unwrap();
+    }
+}
+
+async fn archive_all(location: &Arc<Location>, root: &Path) -> Result<Snapshot> {
+    archive_with(location, root, BackupOptions::default(), &Control::default()).await
+}
+
+/// Points at which a run that makes `operations` operations is stopped a second time.
+fn second_points(operations: u64) -> Vec<u64> {
+    let step = if std::env::var_os(LONG_VARIABLE).is_some() { 1 } else { 9 };
+    (0..operations).step_by(step).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_may_crash_at_every_store_operation() {
-    let (_folder, root) = temporary();
+async fn an_archive_may_crash_at_every_store_operation() {
+    let scene = Scene::new().await;
     let mut points = 0;
     for fault in Fault::ALL {
         for at in 0.. {
-            fs::write(root.join("stays"), pattern(300_000)).unwrap();
-            fs::write(root.join("changes"), b"before").unwrap();
-            let store = memory();
-            let before = archive(&create(&store).await, &root).await.unwrap();
-            let (_kept_folder, kept) = temporary();
-            fs::write(root.join("changes"), pattern(900_000 + at as usize)).unwrap();
-
-            let (spoiled, counter) = faulty(&store, fault, at);
-            let location = Location::open(spoiled, raw_key(1), &OpenOptions::default()).await;
-            let outcome = archive(&Arc::new(location.unwrap()), &root).await;
-
-            let location = open(&store).await.unwrap();
-            assert_whole(&location).await;
-            let snapshots = load_all(&location).await.unwrap();
-            assert!(snapshots.contains(&before), "{fault:?} at {at} lost a snapshot");
-            if let Ok(acknowledged) = &outcome {
-                assert!(snapshots.contains(acknowledged), "{fault:?} at {at}");
-                assert_restores(&location, acknowledged, &root).await;
-            }
-            // Committed without being acknowledged is allowed; half committed is not.
-            for snapshot in &snapshots {
-                let to = kept.join(snapshot.id.to_string());
-                fs::create_dir_all(&to).unwrap();
-                let control = strongroom::control::Control::default();
-                let restored = crate::location::unpack(&location, snapshot, &to, &control).await;
-                assert_eq!(restored.unwrap().failures, 0, "{fault:?} at {at}");
-            }
-            let again = archive(&location, &root).await.unwrap();
-            assert_restores(&location, &again, &root).await;
+            let store = scene.store().await;
+            let (location, counter) = faulty(&store, fault, at).await;
+            let outcome = archive_all(&location.unwrap(), &scene.now).await;
+            scene.assert_sound(&store, outcome.as_ref().ok()).await;
+            scene.assert_recovers(&store).await;
             points += 1;
             if counter.operations() <= at {
                 assert!(outcome.is_ok(), "{:?}", outcome.err());
@@ -65,7 +136,40 @@ async fn a_backup_may_crash_at_every_store_operation() {
         }
     }
     assert!(points > 40, "{points} points");
-    figure(&format!("A1: backup crashed at {points} points, 0 acknowledged snapshots lost"));
+    figure(&format!("A1: archive crashed at {points} points, 0 acknowledged snapshots lost"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_may_crash_at_every_store_operation_and_again_in_its_recovery() {
+    let scene = Scene::new().await;
+    let (mut points, mut again) = (0, 0);
+    for fault in Fault::ALL {
+        for at in 0.. {
+            let store = scene.store().await;
+            let (location, counter) = faulty(&store, fault, at).await;
+            let outcome = prune_at_once(&location.unwrap()).await;
+            scene.assert_sound(&store, None).await;
+            points += 1;
+            if counter.operations() <= at {
+                let pruned = outcome.unwrap();
+                assert!(pruned.packs_repacked > 0 && pruned.writers_fenced > 0, "{pruned:?}");
+                scene.assert_recovers(&store).await;
+                break;
+            }
+            for second in second_points(counter.operations()) {
+                let store = copy_of(&store).await;
+                let (location, _) = faulty(&store, Fault::StopAfter, second).await;
+                let _ = prune_at_once(&location.unwrap()).await;
+                scene.assert_sound(&store, None).await;
+                again += 1;
+            }
+            scene.assert_recovers(&store).await;
+        }
+    }
+    assert!(points > 60, "{points} points");
+    figure(&format!(
+        "A1: collection crashed at {points} points and at {again} of its recovery, 0 snapshots lost"
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,8 +177,9 @@ async fn a_creation_may_crash_at_every_store_operation() {
     for fault in Fault::ALL {
         for at in 0.. {
             let store = memory();
-            let (spoiled, counter) = faulty(&store, fault, at);
-            let outcome = Location::create(spoiled, raw_key(1), &small_chunks()).await;
+            let faulty = FaultyStore::new(store.clone(), fault, at);
+            let spoiled = Store::new(Arc::new(faulty.clone()), Key::default(), "memory:".into());
+            let outcome = Location::create(Arc::new(spoiled), raw_key(1), &small_chunks()).await;
             match (&outcome, open(&store).await) {
                 (Ok(acknowledged), Ok(found)) => assert_eq!(acknowledged.id(), found.id()),
                 (Ok(_), Err(error)) => panic!("{fault:?} at {at}: {error}"),
@@ -84,7 +189,7 @@ async fn a_creation_may_crash_at_every_store_operation() {
                     assert!(made.is_ok(), "{fault:?} at {at}: {:?}", made.err());
                 }
             }
-            if counter.operations() <= at {
+            if faulty.operations() <= at {
                 assert!(outcome.is_ok());
                 break;
             }

@@ -3,26 +3,13 @@
 use std::fs;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::TryStreamExt;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use strongroom::control::Control;
 use strongroom::snapshot::load_all;
 
-use crate::location::{archive, check_all, create, memory, open, unpack};
+use crate::location::{archive, check_all, create, memory, objects, open, unpack};
 use crate::support::{figure, pattern, temporary};
-
-/// All objects with their bytes.
-async fn objects(store: &Arc<dyn ObjectStore>) -> Vec<(Key, Bytes)> {
-    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
-    let mut objects = Vec::new();
-    for meta in listed {
-        let bytes = store.get(&meta.location).await.unwrap().bytes().await.unwrap();
-        objects.push((meta.location, bytes));
-    }
-    objects
-}
 
 async fn small_location() -> (Arc<dyn ObjectStore>, tempfile::TempDir) {
     let (folder, root) = temporary();
@@ -120,7 +107,7 @@ async fn an_object_in_anothers_place_is_named() {
     let (store, _folder) = small_location().await;
     let (other, _other_folder) = small_location().await;
     let objects = objects(&store).await;
-    let foreign = self::objects(&other).await;
+    let foreign = crate::location::objects(&other).await;
     for (key, bytes) in &objects {
         let others = objects.iter().chain(&foreign).filter(|(_, other)| other != bytes);
         for (from, replacement) in others {

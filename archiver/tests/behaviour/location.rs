@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use object_store::ObjectStore;
+use bytes::Bytes;
+use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
 use strongroom::backup::{BackupOptions, backup};
 use strongroom::check::{CheckOptions, Report, check};
 use strongroom::clock::SystemClock;
@@ -15,10 +18,11 @@ use strongroom::fs::restore::{LocalTarget, RestoreOptions as TargetOptions};
 use strongroom::fs::walk::{LocalTree, WalkOptions};
 use strongroom::location::{CreateOptions, Location, OpenOptions};
 use strongroom::pack::WriterOptions;
+use strongroom::prune::{PruneOptions, Pruned, prune};
 use strongroom::restore::{RestoreOptions, Restored, restore};
 use strongroom::snapshot::Snapshot;
 use strongroom::source::Trouble;
-use strongroom::store::Store;
+use strongroom::store::{ObjectName, Store};
 use strongroom::{Result, chunk::ChunkerParameters};
 use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
 use strongroom_sdk::keyring::RawAesKeyring;
@@ -58,6 +62,11 @@ pub(crate) fn small_chunks() -> CreateOptions {
     CreateOptions { chunker, ..CreateOptions::default() }
 }
 
+/// Packs and parts so small that small trees have several.
+pub(crate) fn small_packs() -> WriterOptions {
+    WriterOptions { pack_bytes: 512 << 10, part_bytes: 100_000 }
+}
+
 /// Makes a location in `inner` under [`raw_key`] 1.
 pub(crate) async fn create(inner: &Arc<dyn ObjectStore>) -> Arc<Location> {
     let store = wrap(inner.clone());
@@ -82,10 +91,49 @@ pub(crate) async fn archive_with(
     options: BackupOptions,
     control: &Control,
 ) -> Result<Snapshot> {
-    let packs = WriterOptions { pack_bytes: 512 << 10, part_bytes: 100_000 };
-    let options = BackupOptions { packs, host: "host".into(), ..options };
+    let options = BackupOptions { packs: small_packs(), host: "host".into(), ..options };
     let tree = LocalTree::open(&[root.to_owned()], WalkOptions::default()).expect("opens");
     backup(location, Arc::new(tree), options, &SystemClock, control).await
+}
+
+/// Forgets a snapshot.
+pub(crate) async fn forget(location: &Location, snapshot: &Snapshot) {
+    location.store().delete(ObjectName::Snapshot(snapshot.id)).await.unwrap();
+}
+
+/// How to collect at once: whatever writer there is, it is dead, and no unneeded byte is tolerated.
+pub(crate) fn at_once() -> PruneOptions {
+    PruneOptions {
+        dead_after: Duration::ZERO,
+        unused_max_permille: 0,
+        packs: small_packs(),
+        ..PruneOptions::default()
+    }
+}
+
+/// Collects at once.
+pub(crate) async fn prune_at_once(location: &Arc<Location>) -> Result<Pruned> {
+    prune(location, &at_once(), &Control::default()).await
+}
+
+/// All objects with their bytes.
+pub(crate) async fn objects(store: &Arc<dyn ObjectStore>) -> Vec<(Key, Bytes)> {
+    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+    let mut objects = Vec::new();
+    for meta in listed {
+        let bytes = store.get(&meta.location).await.unwrap().bytes().await.unwrap();
+        objects.push((meta.location, bytes));
+    }
+    objects
+}
+
+/// A store in memory with all that another one holds.
+pub(crate) async fn copy_of(store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+    let copy = memory();
+    for (key, bytes) in objects(store).await {
+        copy.put(&key, bytes.into()).await.unwrap();
+    }
+    copy
 }
 
 /// Restores a snapshot to `to`.

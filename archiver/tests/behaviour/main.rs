@@ -25,6 +25,7 @@ mod messages;
 mod model;
 mod pipes;
 mod program;
+mod prune;
 mod restoring;
 mod retention;
 mod roles;

@@ -1,0 +1,164 @@
+//! Index runs as objects: reading them all, from the cache as far as that has them, and writing
+//! new ones.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+
+use super::{RUN_BYTES_MAX, Run};
+use crate::cache::LocalCache;
+use crate::codec::Reader;
+use crate::envelope::Envelope;
+use crate::error::{Cause, Error, Result};
+use crate::id::ObjectId;
+use crate::store::{Family, ObjectName, Put, Store};
+
+/// Most bytes of a stored index run.
+const STORED_BYTES_MAX: u64 = 1 << 30;
+
+/// How many runs are read at once.
+const READS_IN_FLIGHT: usize = 8;
+
+/// How often the runs are listed again when one of them is removed between listing and reading.
+const LISTINGS_MAX: usize = 8;
+
+/// zstd level of a run: ids do not compress, places do at any level.
+const ZSTD_LEVEL: i32 = 3;
+
+/// A run with the name that it has in the store.
+#[derive(Clone)]
+pub struct NamedRun {
+    /// Where it is.
+    pub name: ObjectName,
+    /// What it says.
+    pub run: Run,
+}
+
+/// The index runs of one location.
+pub struct IndexStore {
+    store: Arc<Store>,
+    envelope: Arc<Envelope>,
+    cache: Option<LocalCache>,
+}
+
+impl IndexStore {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        envelope: Arc<Envelope>,
+        cache: Option<LocalCache>,
+    ) -> Self {
+        Self { store, envelope, cache }
+    }
+
+    /// The names of all runs, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn list(&self) -> Result<Vec<ObjectName>> {
+        let listed: Vec<_> = self.store.list(Family::Indexes).try_collect().await?;
+        let is_run = |name: &ObjectName| matches!(name, ObjectName::Index(..));
+        let mut names: Vec<_> = listed.into_iter().filter_map(|l| l.name).filter(is_run).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Reads all runs. A collector that merges runs removes the old ones behind the new one, so
+    /// what is gone when its turn comes has all of the index listed again.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Decrypt`], [`Error::Damaged`] with the run that is at fault.
+    pub async fn read_all(&self) -> Result<Vec<NamedRun>> {
+        let mut attempt = 1;
+        loop {
+            let names = self.list().await?;
+            let read = self.read_these(&names).await;
+            match read {
+                Err(error) if attempt < LISTINGS_MAX && error.cause() == Cause::StoreMissing => {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+                Ok(runs) => {
+                    if let Some(cache) = &self.cache {
+                        cache.keep_only(&names.iter().filter_map(run_id).collect::<Vec<_>>());
+                    }
+                    return Ok(runs);
+                }
+            }
+        }
+    }
+
+    async fn read_these(&self, names: &[ObjectName]) -> Result<Vec<NamedRun>> {
+        futures::stream::iter(names.to_vec())
+            .map(|name| self.read_cached(name))
+            .buffered(READS_IN_FLIGHT)
+            .try_collect()
+            .await
+    }
+
+    async fn read_cached(&self, name: ObjectName) -> Result<NamedRun> {
+        let cached = self.cache.as_ref().zip(run_id(&name)).and_then(|(cache, id)| cache.get(&id));
+        if let Some(run) = cached.and_then(|plain| Run::parse(&plain)) {
+            return Ok(NamedRun { name, run });
+        }
+        let (plain, run) = self.read(name).await?;
+        self.keep(&name, &plain);
+        Ok(NamedRun { name, run })
+    }
+
+    /// Reads a run from the store itself.
+    pub(crate) async fn read(&self, name: ObjectName) -> Result<(Bytes, Run)> {
+        let message = self.store.get(name, STORED_BYTES_MAX).await?;
+        let packed = self.envelope.open(name, &message).await?;
+        let damaged = || Error::Damaged { object: name, what: "it is not an index run" };
+        let plain = unpack(&packed).ok_or_else(damaged)?;
+        let run = Run::parse(&plain).ok_or_else(damaged)?;
+        Ok((plain, run))
+    }
+
+    /// Writes a run of level `level`: 0 for what a writer has stored, 1 for what a collector has
+    /// merged. From then on its chunks are found.
+    pub(crate) async fn write(&self, level: u8, plain: Vec<u8>) -> Result<NamedRun> {
+        let name = ObjectName::Index(level, ObjectId::random());
+        let packed = pack(&plain).map_err(|source| Error::Compress { source })?;
+        let message = self.envelope.seal(name, &packed).await?;
+        if self.store.create(name, message).await? == Put::Occupied {
+            return Err(Error::NameTaken { object: name });
+        }
+        let plain = Bytes::from(plain);
+        self.keep(&name, &plain);
+        let damaged = Error::Damaged { object: name, what: "it was built wrong" };
+        Run::parse(&plain).map(|run| NamedRun { name, run }).ok_or(damaged)
+    }
+
+    fn keep(&self, name: &ObjectName, plain: &[u8]) {
+        if let Some((cache, id)) = self.cache.as_ref().zip(run_id(name)) {
+            // Without room for a cache the next run of the program only reads more.
+            let _ = cache.put(&id, plain);
+        }
+    }
+}
+
+fn run_id(name: &ObjectName) -> Option<ObjectId> {
+    match name {
+        ObjectName::Index(_, id) => Some(*id),
+        _ => None,
+    }
+}
+
+/// Length of the plain run, then one zstd frame.
+fn pack(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packed = (plain.len() as u64).to_le_bytes().to_vec();
+    packed.extend(zstd::bulk::compress(plain, ZSTD_LEVEL)?);
+    Ok(packed)
+}
+
+fn unpack(packed: &[u8]) -> Option<Bytes> {
+    let mut reader = Reader::new(packed);
+    let plain_len = usize::try_from(reader.u64().ok()?).ok()?;
+    if plain_len > RUN_BYTES_MAX {
+        return None;
+    }
+    let plain = zstd::bulk::decompress(reader.rest(), plain_len).ok()?;
+    (plain.len() == plain_len).then(|| plain.into())
+}
