@@ -22,7 +22,7 @@
 //! - [`location`]: keys, format and the index of one place.
 //! - [`source`], [`target`], [`control`]: what a caller brings; [`mod@fs`] brings the local file system.
 //! - [`session`]: what tells collectors that a writer is at work.
-//! - [`backup`], [`restore`], [`check`], [`mod@prune`]: the pipelines.
+//! - [`backup`], [`restore`], [`check`], [`mod@prune`], [`repair`]: the pipelines.
 //! - [`content`], [`usage`]: one file's bytes; what a location and its snapshots hold.
 //!
 //! # Invariants
@@ -58,6 +58,7 @@ pub mod pack;
 pub mod prune;
 #[cfg(feature = "embedded-kms")]
 pub mod quickstart;
+pub mod repair;
 pub mod restore;
 pub mod retention;
 pub mod session;

@@ -27,6 +27,7 @@ mod quantity;
 mod question;
 #[cfg(feature = "embedded-kms")]
 mod quickstart;
+mod repair;
 mod report;
 mod restore;
 mod select;
@@ -97,6 +98,9 @@ enum Command {
     Check(check::Arguments),
     /// Remove what no snapshot needs any more, while archives may run.
     Prune(prune::Arguments),
+    /// Mend what can be mended.
+    #[command(subcommand)]
+    Repair(repair::Command),
     /// Encrypt files, directories or a pipe into messages of the AWS Encryption SDK.
     Encrypt(message::arguments::Encrypt),
     /// Decrypt messages of the AWS Encryption SDK.
@@ -131,6 +135,7 @@ impl Command {
             Self::Forget(_) => "forget",
             Self::Check(_) => "check",
             Self::Prune(_) => "prune",
+            Self::Repair(command) => command.name(),
             Self::Encrypt(_) => Mode::Encrypt.name(),
             Self::Decrypt(_) => Mode::Decrypt.name(),
             Self::DecryptUnsigned(_) => Mode::DecryptUnsigned.name(),
@@ -190,6 +195,7 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Forget(arguments) => forget::run(arguments, global, output).await,
         Command::Check(arguments) => check::run(arguments, global, output).await,
         Command::Prune(arguments) => prune::run(arguments, global, output).await,
+        Command::Repair(command) => repair::run(command, global, output).await,
         Command::Encrypt(arguments) => message::encrypt(arguments, output).await,
         Command::Decrypt(arguments) => message::decrypt(Mode::Decrypt, arguments, output).await,
         Command::DecryptUnsigned(arguments) => {

@@ -219,6 +219,16 @@ impl PackReader {
         Ok(self.pack(pack_name(kind, pack)).await?.frames.plaintext_length())
     }
 
+    /// The header of a pack's message, as the index keeps it.
+    ///
+    /// # Errors
+    /// As [`PackReader::fetch`].
+    pub(crate) async fn header(&self, kind: Kind, pack: ObjectId) -> Result<Bytes> {
+        let name = pack_name(kind, pack);
+        let header_len = self.pack(name).await?.opener.header_length() as u64;
+        self.store.get_range(name, 0..header_len).await
+    }
+
     async fn pack(&self, name: ObjectName) -> Result<Arc<OpenPack>> {
         let cell = {
             let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);

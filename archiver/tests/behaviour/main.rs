@@ -26,6 +26,7 @@ mod model;
 mod pipes;
 mod program;
 mod prune;
+mod repair;
 mod restoring;
 mod retention;
 mod roles;

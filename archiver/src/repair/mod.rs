@@ -1,0 +1,8 @@
+//! Mends what can be mended: an index that is damaged or lost, snapshots that refer to lost data.
+//!
+//! Nothing that a user archived is removed here. What is written is new: index runs that say what
+//! the packs themselves say, and snapshots that leave out what is lost and say so.
+
+mod index;
+
+pub use self::index::{IndexRepaired, RepairIndexOptions, repair_index};
