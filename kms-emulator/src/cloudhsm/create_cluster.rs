@@ -38,7 +38,7 @@ pub(super) type RetentionPolicy = (Option<String>, Option<String>);
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        const SUBNET_LIST: ListLimits = ListLimits { items_max: 10 };
+        const SUBNET_LIST: ListLimits = ListLimits::of(0, 10);
         const SUBNET: StringLimits = StringLimits::length(0, 256)
             .pattern("subnet-[0-9a-fA-F]{8,17}", |text| text.starts_with("subnet-"));
         const SHORT: StringLimits = StringLimits::length(0, 256);

@@ -42,7 +42,7 @@ pub(super) struct Output {
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
         const PAGE: IntegerLimits = IntegerLimits { min: 1, max: 50 };
-        const FILTER_LIST: ListLimits = ListLimits { items_max: 100 };
+        const FILTER_LIST: ListLimits = ListLimits::of(0, 100);
         Ok(Self {
             filters: members.optional_string_lists("Filters", &FILTER_LIST)?.unwrap_or_default(),
             next_token: members.optional_string("NextToken", &shapes::TOKEN)?,

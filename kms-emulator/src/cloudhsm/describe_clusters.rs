@@ -39,7 +39,7 @@ impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
         const TOKEN: StringLimits = StringLimits::length(0, 256);
         const PAGE: IntegerLimits = IntegerLimits { min: 1, max: 25 };
-        const FILTERS: ListLimits = ListLimits { items_max: 30 };
+        const FILTERS: ListLimits = ListLimits::of(0, 30);
         Ok(Self {
             filters: members.optional_string_lists("Filters", &FILTERS)?.unwrap_or_default(),
             next_token: members.optional_string("NextToken", &TOKEN)?,

@@ -9,7 +9,7 @@ use crate::protocol::{Fault, FaultCode, ListLimits, Members, StringLimits};
 /// Tags of one cluster or backup (quota of CloudHSM).
 pub(super) const TAG_COUNT_MAX: usize = 50;
 
-pub(super) const TAG_LIST: ListLimits = ListLimits { items_max: TAG_COUNT_MAX };
+pub(super) const TAG_LIST: ListLimits = ListLimits::of(0, TAG_COUNT_MAX);
 pub(super) const TAG_KEY: StringLimits = StringLimits::length(1, 128)
     .pattern("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$", has_letters_of_tags);
 const TAG_VALUE: StringLimits = StringLimits::length(0, 256)

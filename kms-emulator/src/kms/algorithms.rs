@@ -50,8 +50,7 @@ impl EncryptionAlgorithm {
 
 /// Reads an `…EncryptionAlgorithm` member.
 ///
-/// # Errors
-/// `UnsupportedOperationException` for the algorithm that only the Regions in China have.
+/// The algorithm that only the Regions in China have is refused with `UnsupportedOperationException`.
 pub(super) fn read_encryption_algorithm(
     members: &mut Members,
     name: &str,
@@ -67,7 +66,8 @@ pub(super) fn read_encryption_algorithm(
             Ok(EncryptionAlgorithm::RsaesOaep(HashFunction::Sha256))
         }
         Some(EncryptionAlgorithmName::Sm2pke) => {
-            Err(Fault::unsupported("SM2PKE is supported only in China Regions."))
+            members.refuse(Fault::unsupported("SM2PKE is supported only in China Regions."));
+            Ok(EncryptionAlgorithm::SymmetricDefault)
         }
     }
 }

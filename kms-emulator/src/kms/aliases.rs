@@ -1,8 +1,8 @@
 //! What the operations on aliases share: names, and permission on both the alias and its key.
 
 use super::Call;
-use super::access::{AuthorizedKey, FoundKey};
-use crate::ids::{ALIAS_BYTES_MAX, ALIAS_PREFIX, AliasName};
+use super::access::{AuthorizedKey, FoundKey, alias_not_found};
+use crate::ids::{ALIAS_BYTES_MAX, ALIAS_PREFIX, AliasName, RealmId};
 use crate::policy::{Authorized, RequestFacts};
 use crate::protocol::{Fault, FaultCode, StringLimits};
 
@@ -34,6 +34,23 @@ pub(super) fn parse(name: &str) -> Result<AliasName, Fault> {
         ));
     }
     Ok(alias)
+}
+
+/// The same for operations that change an alias which is there, and that the model gives fewer errors.
+///
+/// # Errors
+/// `NotFoundException` for what can be no alias, `ValidationException`.
+pub(super) fn parse_existing(call: &Call, name: &str) -> Result<AliasName, Fault> {
+    parse(name).map_err(|fault| match fault.code() {
+        FaultCode::InvalidAliasNameException if name.parse::<AliasName>().is_ok() => {
+            Fault::validation(fault.message())
+        }
+        FaultCode::InvalidAliasNameException => {
+            let RealmId { account, region } = &call.realm;
+            alias_not_found(&format!("arn:aws:kms:{region}:{account}:{name}"))
+        }
+        _ => fault,
+    })
 }
 
 fn invalid(message: &str) -> Fault {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::custom_key_store::{self as stores, CLUSTER_ID, NAME, PASSWORD, TRUST_ANCHOR};
-use super::{Call, Operation};
+use super::{Call, Operation, external_key_store};
 use crate::ids::CustomKeyStoreId;
 use crate::protocol::{EnumValues, Fault, FaultCode, Members, Request};
 use crate::records::{Cluster, ConnectionState, CustomKeyStore, KeyStorePassword, Passwords};
@@ -45,6 +45,7 @@ pub(super) struct Output {
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
+        external_key_store::refuse(members)?;
         Ok(Self {
             name: members.string("CustomKeyStoreName", &NAME)?,
             kind: members.optional_enum("CustomKeyStoreType")?,
@@ -65,7 +66,7 @@ impl Operation for CreateCustomKeyStore {
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
         stores::authorize(call)?;
         if input.kind == Some(StoreType::ExternalKeyStore) {
-            return Err(Fault::unsupported("External key stores are not provided here."));
+            return Err(external_key_store::unsupported());
         }
         let wanted = wanted(call, input)?;
         if let Some(same) = same_as(&call.state, &wanted) {

@@ -15,8 +15,6 @@ use crate::registry::State;
 
 /// Grants on one key (quota of KMS).
 const GRANT_COUNT_MAX: usize = 50_000;
-/// Operations in one request; more than there are.
-const OPERATIONS: ListLimits = ListLimits { items_max: 50 };
 const NAME: StringLimits = StringLimits::length(1, 256).pattern("^[a-zA-Z0-9:/_-]+$", |text| {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b":/_-".contains(&b))
 });
@@ -36,11 +34,18 @@ pub(super) struct Input {
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
         shapes::grant_tokens(members)?;
-        grants::refuse_service_principals(members)?;
-        let operations = members.optional_enums("Operations", &OPERATIONS)?;
+        grants::refuse_service_principals(
+            members,
+            &["GranteeServicePrincipal", "RetiringServicePrincipal"],
+        )?;
+        let operations = members.optional_enums("Operations", &ListLimits::ANY)?;
+        let grantee = members.optional_string("GranteePrincipal", &PRINCIPAL)?;
+        if grantee.is_none() {
+            members.refuse(Fault::validation("A GranteePrincipal is required."));
+        }
         Ok(Self {
             key_id: members.string("KeyId", &shapes::KEY_ID)?,
-            grantee: members.string("GranteePrincipal", &PRINCIPAL)?,
+            grantee: grantee.unwrap_or_default(),
             retiring: members.optional_string("RetiringPrincipal", &PRINCIPAL)?,
             operations: members.require("Operations", operations),
             constraints: grants::read_constraints(members)?,

@@ -7,8 +7,8 @@ use strongroom_hsm::KeyKind;
 
 use super::key_metadata::{KeyMetadata, KeyMetadataReply};
 use super::key_state::KeyState;
-use super::shapes::{self, KeySpecName, KeyUsageName, OriginName};
-use super::{Call, Operation, custom_key_store, key_policy, tags};
+use super::shapes::{self, KeySpecName, KeyUsageName, OldKeySpecName, OriginName};
+use super::{Call, Operation, custom_key_store, external_key_store, key_policy, tags};
 use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
@@ -32,11 +32,16 @@ pub(super) struct Input {
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        const XKS_KEY_ID: StringLimits = StringLimits::length(1, 128);
-        let old_spec = members.optional_enum("CustomerMasterKeySpec")?;
+        const XKS_KEY_ID: StringLimits =
+            StringLimits::length(1, 128).pattern("^[a-zA-Z0-9-_.]+$", |text| {
+                text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+                    && !text.is_empty()
+            });
+        let old_spec: Option<OldKeySpecName> = members.optional_enum("CustomerMasterKeySpec")?;
+        let old_spec = old_spec.map(|OldKeySpecName(name)| name);
         let key_spec = members.optional_enum("KeySpec")?;
         if old_spec.is_some() && key_spec.is_some() {
-            return Err(Fault::validation(
+            members.refuse(Fault::validation(
                 "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. \
                  CustomerMasterKeySpec is deprecated.",
             ));
@@ -144,7 +149,7 @@ fn check_origin(input: &Input, spec: KeySpec) -> Result<Origin, Fault> {
         return Err(Fault::unsupported("Keys of a custom key store cannot be multi-Region keys."));
     }
     if input.xks_key_id.is_some() {
-        return Err(Fault::unsupported("External key stores are not provided here."));
+        return Err(external_key_store::unsupported());
     }
     match (input.origin, &input.custom_key_store_id) {
         (None | Some(OriginName::AwsKms), None) => Ok(Origin::AwsKms),
@@ -168,9 +173,7 @@ fn check_origin(input: &Input, spec: KeySpec) -> Result<Origin, Fault> {
         (Some(OriginName::External), Some(_)) => Err(Fault::unsupported(
             "Key material cannot be imported into a key of a custom key store.",
         )),
-        (Some(OriginName::ExternalKeyStore), _) => {
-            Err(Fault::unsupported("External key stores are not provided here."))
-        }
+        (Some(OriginName::ExternalKeyStore), _) => Err(external_key_store::unsupported()),
     }
 }
 

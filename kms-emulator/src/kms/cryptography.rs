@@ -109,14 +109,15 @@ pub(super) struct Located<'a> {
     key: FoundKey,
 }
 
-/// Finds the key of a ciphertext, which must be the one that the caller named, if it named one.
+/// Finds the key of a ciphertext, which must be the one that the caller named, if it named one; without a
+/// ciphertext it must name one.
 ///
 /// # Errors
 /// `InvalidCiphertextException` for what was altered, `IncorrectKeyException` for another key's, and
 /// `AccessDeniedException`, as AWS words it, for a key that is not there.
 pub(super) fn locate<'a>(
     call: &Call,
-    blob: &'a [u8],
+    blob: Option<&'a [u8]>,
     named: Option<&str>,
     algorithm: EncryptionAlgorithm,
 ) -> Result<Located<'a>, Fault> {
@@ -124,6 +125,12 @@ pub(super) fn locate<'a>(
     if let Some(key) = &named {
         algorithm.check(key.key())?;
     }
+    let Some(blob) = blob else {
+        let key = named.ok_or_else(|| {
+            Fault::validation("A KeyId is required if the ciphertext is ignored.")
+        })?;
+        return Ok(Located { sealed: Sealed::Ignored, key });
+    };
     if let EncryptionAlgorithm::RsaesOaep(hash) = algorithm {
         // A ciphertext of a standard algorithm says nothing of its key.
         let key = named.ok_or_else(|| {
@@ -167,6 +174,8 @@ impl<'a> Located<'a> {
 pub(super) enum Sealed<'a> {
     Symmetric(Header, &'a [u8]),
     Oaep(HashFunction, &'a [u8]),
+    /// There is none: the dry run is about permission alone.
+    Ignored,
 }
 
 /// What was opened, and with which of the key's materials if it can have several.
@@ -198,6 +207,7 @@ impl Sealed<'_> {
                 let fleet = call.kms.key_stores.fleet();
                 (fleet.decrypt_oaep(&key.material, *hash, message.to_vec()).await, None)
             }
+            Self::Ignored => return Err(Fault::internal("a dry run went on")),
         };
         Ok(Opened { plaintext: plaintext.map_err(|error| error.into_fault(key))?, material })
     }

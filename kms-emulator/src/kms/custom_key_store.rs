@@ -20,7 +20,7 @@ use crate::registry::{Realm, State};
 const ZONES_MIN: usize = 2;
 
 pub(super) const NAME: StringLimits = StringLimits::length(1, 256);
-pub(super) const PASSWORD: StringLimits = StringLimits::length(7, 32);
+pub(super) const PASSWORD: StringLimits = StringLimits::length(7, 32).sensitive();
 pub(super) const CLUSTER_ID: StringLimits = StringLimits::length(19, 24)
     .pattern("cluster-[2-7a-zA-Z]{11,16}", |text| text.parse::<ClusterId>().is_ok());
 pub(super) const TRUST_ANCHOR: StringLimits = StringLimits::length(1, 5_000);

@@ -4,7 +4,6 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::algorithms::{EncryptionAlgorithm, read_encryption_algorithm};
-use super::ciphertext::CIPHERTEXT;
 use super::cryptography;
 use super::encryption_context::EncryptionContext;
 use super::{Call, Operation, shapes};
@@ -15,7 +14,8 @@ use crate::records::MaterialId;
 pub(super) struct Decrypt;
 
 pub(super) struct Input {
-    blob: Zeroizing<Vec<u8>>,
+    /// None if a dry run leaves it out.
+    blob: Option<Zeroizing<Vec<u8>>>,
     key_id: Option<String>,
     context: EncryptionContext,
     algorithm: EncryptionAlgorithm,
@@ -26,13 +26,13 @@ impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
         shapes::grant_tokens(members)?;
         shapes::refuse_recipient(members)?;
-        shapes::refuse_dry_run_modifiers(members)?;
+        let dry_run = shapes::dry_run(members)?;
         Ok(Self {
-            blob: members.blob("CiphertextBlob", &CIPHERTEXT)?,
+            blob: shapes::ciphertext(members, dry_run)?,
             key_id: members.optional_string("KeyId", &shapes::KEY_ID)?,
             context: EncryptionContext::read(members, "EncryptionContext")?,
             algorithm: read_encryption_algorithm(members, "EncryptionAlgorithm")?,
-            dry_run: members.optional_boolean("DryRun")?.unwrap_or(false),
+            dry_run,
         })
     }
 }
@@ -53,8 +53,8 @@ impl Operation for Decrypt {
     type Output = Output;
 
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
-        let located =
-            cryptography::locate(call, &input.blob, input.key_id.as_deref(), input.algorithm)?;
+        let (blob, named) = (input.blob.as_deref(), input.key_id.as_deref());
+        let located = cryptography::locate(call, blob.map(Vec::as_slice), named, input.algorithm)?;
         let (found, sealed) = located.into_parts();
         let facts = cryptography::facts(&input.context, input.algorithm);
         let key = found.authorize(call, facts)?.in_state(call)?;

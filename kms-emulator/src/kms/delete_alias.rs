@@ -23,7 +23,7 @@ impl Operation for DeleteAlias {
     type Output = ();
 
     async fn run(call: &Call, input: Input) -> Result<(), Fault> {
-        let name = aliases::parse(&input.alias_name)?;
+        let name = aliases::parse_existing(call, &input.alias_name)?;
         let target = call
             .state
             .alias(&call.realm, &name)

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::custom_key_store::{self as stores, NAME};
+use super::pagination::Page;
 use super::{Call, Operation, shapes};
 use crate::clock::Timestamp;
 use crate::ids::{ClusterId, CustomKeyStoreId};
 use crate::keystore::custom_key_store_not_found;
-use crate::protocol::{Fault, FaultCode, Members, Request};
+use crate::protocol::{Fault, Members, Request};
 use crate::records::{ConnectionError, CustomKeyStore};
 use crate::registry::Realm;
 
@@ -21,8 +22,7 @@ pub(super) struct DescribeCustomKeyStores;
 pub(super) struct Input {
     id: Option<String>,
     name: Option<String>,
-    limit: u32,
-    marker: Option<String>,
+    page: Page,
 }
 
 /// `CustomKeyStoresListEntry`.
@@ -55,10 +55,7 @@ impl Request for Input {
         Ok(Self {
             id: members.optional_string("CustomKeyStoreId", &shapes::CUSTOM_KEY_STORE_ID)?,
             name: members.optional_string("CustomKeyStoreName", &NAME)?,
-            limit: members
-                .optional_integer("Limit", &shapes::LIMIT)?
-                .unwrap_or(PAGE_STORES_DEFAULT),
-            marker: members.optional_string("Marker", &shapes::MARKER)?,
+            page: Page::read(members, PAGE_STORES_DEFAULT)?,
         })
     }
 }
@@ -71,16 +68,16 @@ impl Operation for DescribeCustomKeyStores {
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
         stores::authorize(call)?;
         let found = select(call, &input)?;
-        let after = input.marker.as_deref().map(parse_marker).transpose()?;
-        let limit = usize::try_from(input.limit).unwrap_or(usize::MAX);
-        let mut rest = found.iter().filter(|store| after.as_ref().is_none_or(|a| store.id > *a));
-        let page: Vec<_> = rest.by_ref().take(limit).collect();
-        let truncated = rest.next().is_some();
-        let last = page.last().map(|store| store.id.to_string());
+        let after: Option<CustomKeyStoreId> = input.page.after(|id| id.parse().ok())?;
+        let rest =
+            found.iter().filter(|store| after.as_ref().is_none_or(|after| store.id > *after));
+        let listed = input.page.take(rest.map(|store| Entry::of(store)), |entry| {
+            entry.custom_key_store_id.to_string()
+        });
         Ok(Output {
-            next_marker: last.filter(|_| truncated),
-            truncated,
-            custom_key_stores: page.into_iter().map(|store| Entry::of(store)).collect(),
+            truncated: listed.next_marker.is_some(),
+            next_marker: listed.next_marker,
+            custom_key_stores: listed.items,
         })
     }
 }
@@ -115,10 +112,4 @@ fn select(call: &Call, input: &Input) -> Result<Vec<Arc<CustomKeyStore>>, Fault>
             "Specify either CustomKeyStoreId or CustomKeyStoreName, but not both.",
         )),
     }
-}
-
-fn parse_marker(marker: &str) -> Result<CustomKeyStoreId, Fault> {
-    marker
-        .parse()
-        .map_err(|_| Fault::new(FaultCode::InvalidMarkerException, "Could not deserialize marker"))
 }

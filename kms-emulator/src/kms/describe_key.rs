@@ -14,7 +14,7 @@ pub(super) struct Input {
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        shapes::grant_tokens(members)?;
+        shapes::unchecked_grant_tokens(members)?;
         Ok(Self { key_id: members.string("KeyId", &shapes::KEY_ID)? })
     }
 }

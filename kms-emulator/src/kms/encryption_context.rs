@@ -18,7 +18,7 @@ impl EncryptionContext {
         let bytes: usize =
             pairs.iter().map(|(key, value)| key.len().saturating_add(value.len())).sum();
         if bytes > CONTEXT_BYTES_MAX {
-            return Err(Fault::validation(format!(
+            members.refuse(Fault::validation(format!(
                 "The encryption context is longer than {CONTEXT_BYTES_MAX} bytes"
             )));
         }

@@ -22,6 +22,26 @@ pub(super) const PRINCIPAL: StringLimits =
     });
 /// Constraints of a `GrantId` member.
 pub(super) const GRANT_ID: StringLimits = StringLimits::length(1, 128);
+/// Constraints of a grant constraint's `SourceArn`.
+const SOURCE_ARN: StringLimits = StringLimits::length(20, 512).pattern(
+    "^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$",
+    |text| {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, service, region, account, resource] = parts.as_slice() else {
+            return false;
+        };
+        let is_word = |word: &str| {
+            word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        partition.strip_prefix("aws").is_some_and(is_word)
+            && (is_word(service) && !service.is_empty())
+            && is_word(region)
+            && (account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()))
+            // What Java's `.` takes: everything but the ends of lines.
+            && !resource.is_empty()
+            && !resource.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+    },
+);
 /// First part of a grant token: its format.
 const TOKEN_VERSION: &str = "1";
 
@@ -136,12 +156,23 @@ pub(super) fn check_principal(arn: &str) -> Result<(), Fault> {
     Err(Fault::new(FaultCode::InvalidArnException, format!("Invalid arn {arn}")))
 }
 
-/// Refuses the newer members that name a service: none calls here.
-pub(super) fn refuse_service_principals(members: &mut Members) -> Result<(), Fault> {
-    const SERVICE: StringLimits = StringLimits::length(1, 128);
-    for name in ["GranteeServicePrincipal", "RetiringServicePrincipal"] {
+/// Refuses the newer members, by their `names`, that name a service: none calls here.
+pub(super) fn refuse_service_principals(
+    members: &mut Members,
+    names: &[&str],
+) -> Result<(), Fault> {
+    const SERVICE: StringLimits = StringLimits::length(1, 128).pattern(
+        "^([A-Za-z0-9\\-]+)\\.([A-Za-z0-9\\-]+)(\\.[A-Za-z0-9\\-]+)+$",
+        |text| {
+            let is_label = |label: &str| {
+                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            };
+            text.split('.').count() > 2 && text.split('.').all(is_label)
+        },
+    );
+    for name in names {
         if members.optional_string(name, &SERVICE)?.is_some() {
-            return Err(Fault::unsupported(format!("{name} is not provided here.")));
+            members.refuse(Fault::unsupported(format!("{name} is not provided here.")));
         }
     }
     Ok(())
@@ -150,9 +181,9 @@ pub(super) fn refuse_service_principals(members: &mut Members) -> Result<(), Fau
 /// Reads `Constraints`.
 pub(super) fn read_constraints(members: &mut Members) -> Result<GrantConstraints, Fault> {
     let constraints = members.optional_structure("Constraints", |constraints| {
-        const ARN: StringLimits = StringLimits::length(20, 512);
-        if constraints.optional_string("SourceArn", &ARN)?.is_some() {
-            return Err(Fault::unsupported("The constraint SourceArn is not provided here."));
+        if constraints.optional_string("SourceArn", &SOURCE_ARN)?.is_some() {
+            constraints
+                .refuse(Fault::unsupported("The constraint SourceArn is not provided here."));
         }
         Ok(GrantConstraints {
             equals: constraints.optional_string_map("EncryptionContextEquals")?,
@@ -164,7 +195,9 @@ pub(super) fn read_constraints(members: &mut Members) -> Result<GrantConstraints
 
 /// Reads a grant's id, if it can be one.
 pub(super) fn parse_id(text: &str) -> Result<GrantId, Fault> {
-    text.parse().map_err(|_| not_found(text))
+    text.parse().map_err(|_| {
+        Fault::new(FaultCode::InvalidGrantIdException, format!("Invalid grant ID {text}"))
+    })
 }
 
 /// The refusal for a grant that does not exist.

@@ -18,7 +18,16 @@ use crate::records::{Key, KeySpec, Material, Origin};
 pub(super) const CIPHERTEXT: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: 6144 };
 /// Constraints of a `KeyMaterialId` member.
 pub(super) const MATERIAL_ID: StringLimits = StringLimits::length(64, 64)
-    .pattern("^[a-f0-9]+$", |text| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+    .pattern("^[a-f0-9]+$", |text| {
+        !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    });
+
+/// Constraints of a `KeyMaterialDescription` member.
+pub(super) const MATERIAL_DESCRIPTION: StringLimits =
+    StringLimits::length(0, 256).pattern("^[a-zA-Z0-9:/_\\s.-]+$", |text| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b":/_.- \t\n\x0b\x0c\r".contains(&b);
+        !text.is_empty() && text.bytes().all(allowed)
+    });
 
 /// First byte of an import token.
 const VERSION: u8 = 1;

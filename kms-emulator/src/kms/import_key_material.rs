@@ -4,7 +4,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::access::{AuthorizedKey, Naming};
-use super::import::{self, CIPHERTEXT, ExpirationModel, MATERIAL_ID, TokenHeader};
+use super::import::{
+    self, CIPHERTEXT, ExpirationModel, MATERIAL_DESCRIPTION, MATERIAL_ID, TokenHeader,
+};
 use super::shapes::names;
 use super::{Call, Operation, cryptography, shapes};
 use crate::clock::Timestamp;
@@ -39,8 +41,8 @@ pub(super) struct Input {
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        if members.optional_string("KeyMaterialDescription", &shapes::DESCRIPTION)?.is_some() {
-            return Err(Fault::unsupported("KeyMaterialDescription is not provided here."));
+        if members.optional_string("KeyMaterialDescription", &MATERIAL_DESCRIPTION)?.is_some() {
+            members.refuse(Fault::unsupported("KeyMaterialDescription is not provided here."));
         }
         Ok(Self {
             key_id: members.string("KeyId", &shapes::KEY_ID)?,

@@ -24,7 +24,7 @@ pub(super) struct Input {
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        grants::refuse_service_principals(members)?;
+        grants::refuse_service_principals(members, &["GranteeServicePrincipal"])?;
         Ok(Self {
             page: Page::read(members, DEFAULT_LIMIT)?,
             key_id: members.string("KeyId", &shapes::KEY_ID)?,
@@ -64,7 +64,7 @@ pub(super) struct RetirableInput {
 
 impl Request for RetirableInput {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        grants::refuse_service_principals(members)?;
+        grants::refuse_service_principals(members, &["RetiringServicePrincipal"])?;
         Ok(Self {
             page: Page::read(members, DEFAULT_LIMIT)?,
             retiring: members.optional_string("RetiringPrincipal", &PRINCIPAL)?,

@@ -3,21 +3,38 @@
 use serde::Serialize;
 
 use super::pagination::Page;
+use super::shapes::names;
 use super::{Call, Operation};
 use crate::ids::{KeyArn, KeyId};
 use crate::policy::RequestFacts;
-use crate::protocol::{Fault, Members, Request};
+use crate::protocol::{EnumValues, Fault, ListLimits, Members, Request};
 
 /// Keys of a page for which no `Limit` is given.
 const DEFAULT_LIMIT: u32 = 100;
 
 pub(super) struct ListKeys;
 
-pub(super) struct Input(Page);
+names! {
+    /// `ResourceOwnerType`.
+    ResourceOwner {
+        Own = "SELF",
+        OtherAccountsViaRam = "OTHER_ACCOUNTS_VIA_RAM",
+    }
+}
+
+pub(super) struct Input {
+    page: Page,
+    /// Whether the caller's own keys are asked for; nobody shares keys by RAM here.
+    lists_own: bool,
+}
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        Page::read(members, DEFAULT_LIMIT).map(Self)
+        const OWNERS: ListLimits = ListLimits::of(1, 2);
+        let page = Page::read(members, DEFAULT_LIMIT)?;
+        let owners = members.optional_enums("ResourceOwners", &OWNERS)?;
+        let lists_own = owners.is_none_or(|owners| owners.contains(&ResourceOwner::Own));
+        Ok(Self { page, lists_own })
     }
 }
 
@@ -42,12 +59,13 @@ impl Operation for ListKeys {
     type Input = Input;
     type Output = Output;
 
-    async fn run(call: &Call, Input(page): Input) -> Result<Output, Fault> {
+    async fn run(call: &Call, Input { page, lists_own }: Input) -> Result<Output, Fault> {
         call.authorize_without_key("*", &RequestFacts::default())?;
         let after: Option<KeyId> = page.after(|name| name.parse().ok())?;
         let keys = call
             .state
             .realm(&call.realm)
+            .filter(|_| lists_own)
             .into_iter()
             .flat_map(|realm| realm.keys_after(after))
             .filter(|key| !key.is_expired(call.now))

@@ -41,6 +41,7 @@ mod disconnect_custom_key_store;
 mod enable_key;
 mod encrypt;
 mod encryption_context;
+mod external_key_store;
 mod generate_data_key;
 mod generate_data_key_pair;
 mod generate_mac;

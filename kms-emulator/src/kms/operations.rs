@@ -48,6 +48,8 @@ use super::{Registration, register};
 
 /// Longest body of a request that names things or carries at most 6 KiB and a context, in bytes.
 const NAMES_BYTES: usize = 128 * 1024;
+/// Longest body of a request that may carry an attestation document of 256 KiB, in bytes.
+const ATTESTED_BYTES: usize = 512 * 1024;
 /// Longest body of a request with a policy of 32 KiB, every character of which JSON may write as six.
 const POLICY_BYTES: usize = 1024 * 1024;
 
@@ -59,11 +61,11 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<CreateCustomKeyStore>(NAMES_BYTES),
     register::<CreateGrant>(NAMES_BYTES),
     register::<CreateKey>(POLICY_BYTES),
-    register::<Decrypt>(NAMES_BYTES),
+    register::<Decrypt>(ATTESTED_BYTES),
     register::<DeleteAlias>(NAMES_BYTES),
     register::<DeleteCustomKeyStore>(NAMES_BYTES),
     register::<DeleteImportedKeyMaterial>(NAMES_BYTES),
-    register::<DeriveSharedSecret>(NAMES_BYTES),
+    register::<DeriveSharedSecret>(ATTESTED_BYTES),
     register::<DescribeCustomKeyStores>(NAMES_BYTES),
     register::<DescribeKey>(NAMES_BYTES),
     register::<DisableKey>(NAMES_BYTES),
@@ -72,12 +74,12 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<EnableKey>(NAMES_BYTES),
     register::<EnableKeyRotation>(NAMES_BYTES),
     register::<Encrypt>(NAMES_BYTES),
-    register::<GenerateDataKey>(NAMES_BYTES),
-    register::<GenerateDataKeyPair>(NAMES_BYTES),
+    register::<GenerateDataKey>(ATTESTED_BYTES),
+    register::<GenerateDataKeyPair>(ATTESTED_BYTES),
     register::<GenerateDataKeyPairWithoutPlaintext>(NAMES_BYTES),
     register::<GenerateDataKeyWithoutPlaintext>(NAMES_BYTES),
     register::<GenerateMac>(NAMES_BYTES),
-    register::<GenerateRandom>(NAMES_BYTES),
+    register::<GenerateRandom>(ATTESTED_BYTES),
     register::<GetKeyPolicy>(NAMES_BYTES),
     register::<GetKeyRotationStatus>(NAMES_BYTES),
     register::<GetParametersForImport>(NAMES_BYTES),

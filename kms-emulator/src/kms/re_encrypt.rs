@@ -5,7 +5,6 @@ use zeroize::Zeroizing;
 
 use super::access::Naming;
 use super::algorithms::{EncryptionAlgorithm, read_encryption_algorithm};
-use super::ciphertext::CIPHERTEXT;
 use super::cryptography;
 use super::encryption_context::EncryptionContext;
 use super::{Call, Operation, shapes};
@@ -17,7 +16,8 @@ use crate::records::MaterialId;
 pub(super) struct ReEncrypt;
 
 pub(super) struct Input {
-    blob: Zeroizing<Vec<u8>>,
+    /// None if a dry run leaves it out.
+    blob: Option<Zeroizing<Vec<u8>>>,
     source_key_id: Option<String>,
     source_context: EncryptionContext,
     source_algorithm: EncryptionAlgorithm,
@@ -30,9 +30,9 @@ pub(super) struct Input {
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
         shapes::grant_tokens(members)?;
-        shapes::refuse_dry_run_modifiers(members)?;
+        let dry_run = shapes::dry_run(members)?;
         Ok(Self {
-            blob: members.blob("CiphertextBlob", &CIPHERTEXT)?,
+            blob: shapes::ciphertext(members, dry_run)?,
             source_key_id: members.optional_string("SourceKeyId", &shapes::KEY_ID)?,
             source_context: EncryptionContext::read(members, "SourceEncryptionContext")?,
             source_algorithm: read_encryption_algorithm(members, "SourceEncryptionAlgorithm")?,
@@ -42,7 +42,7 @@ impl Request for Input {
                 members,
                 "DestinationEncryptionAlgorithm",
             )?,
-            dry_run: members.optional_boolean("DryRun")?.unwrap_or(false),
+            dry_run,
         })
     }
 }
@@ -67,8 +67,9 @@ impl Operation for ReEncrypt {
     type Output = Output;
 
     async fn run(call: &Call, input: Input) -> Result<Output, Fault> {
-        let source_name = input.source_key_id.as_deref();
-        let located = cryptography::locate(call, &input.blob, source_name, input.source_algorithm)?;
+        let (blob, named) = (input.blob.as_deref(), input.source_key_id.as_deref());
+        let blob = blob.map(Vec::as_slice);
+        let located = cryptography::locate(call, blob, named, input.source_algorithm)?;
         let destination = call.find_key(&input.destination_key_id, Naming::KeyOrAlias)?;
         input.destination_algorithm.check(destination.key())?;
         let (source, sealed) = located.into_parts();

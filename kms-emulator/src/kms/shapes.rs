@@ -2,6 +2,9 @@
 
 use strongroom_hsm::{Curve, HashFunction, MlDsaParameters, RsaSize};
 
+use zeroize::Zeroizing;
+
+use super::ciphertext::CIPHERTEXT;
 use super::grants;
 use crate::protocol::{
     BlobLimits, EnumValues, Fault, IntegerLimits, ListLimits, Members, StringLimits,
@@ -11,9 +14,9 @@ use crate::records::{KeySpec, KeyUsage};
 pub(super) const KEY_ID: StringLimits = StringLimits::length(1, 2048);
 pub(super) const CUSTOM_KEY_STORE_ID: StringLimits = StringLimits::length(1, 64);
 pub(super) const DESCRIPTION: StringLimits = StringLimits::length(0, 8192);
-pub(super) const POLICY: StringLimits = StringLimits::length(1, 131_072)
-    .pattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", |text| {
-        text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}'))
+pub(super) const POLICY: StringLimits =
+    StringLimits::length(1, 131_072).pattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", |text| {
+        !text.is_empty() && text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}'))
     });
 pub(super) const LIMIT: IntegerLimits = IntegerLimits { min: 1, max: 1000 };
 pub(super) const MARKER: StringLimits = StringLimits::length(1, 1024)
@@ -22,10 +25,10 @@ pub(super) const MARKER: StringLimits = StringLimits::length(1, 1024)
 pub(super) const MESSAGE: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: 4096 };
 /// Constraints of a `PublicKey` member.
 pub(super) const PUBLIC_KEY: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: 8192 };
-const GRANT_TOKENS: ListLimits = ListLimits { items_max: 10 };
+const GRANT_TOKENS: ListLimits = ListLimits::of(0, 10);
 pub(super) const GRANT_TOKEN: StringLimits = StringLimits::length(1, 8192);
 
-/// `KeySpec`, and `CustomerMasterKeySpec`, its older name with fewer values.
+/// `KeySpec`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeySpecName {
     Provided(KeySpec),
@@ -57,6 +60,26 @@ impl EnumValues for KeySpecName {
         ("ML_KEM_1024", Self::Other),
     ];
 }
+
+/// `CustomerMasterKeySpec`: the older name, which has had no new values since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OldKeySpecName(pub(super) KeySpecName);
+
+impl EnumValues for OldKeySpecName {
+    const VALUES: &'static [(&'static str, Self)] = &{
+        let mut values = [("", Self(KeySpecName::Other)); OLD_KEY_SPECS];
+        let mut number = 0;
+        while number < OLD_KEY_SPECS {
+            let (name, spec) = KeySpecName::VALUES[number];
+            values[number] = (name, Self(spec));
+            number += 1;
+        }
+        values
+    };
+}
+
+/// Key specs that the older name knows: the first of them.
+const OLD_KEY_SPECS: usize = 13;
 
 /// `DataKeyPairSpec`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,26 +214,65 @@ names! {
 /// Reads `GrantTokens`. A grant is in effect as soon as it is made, so that no token can add a permission;
 /// tokens are checked and otherwise ignored, as KMS ignores one whose grant is in effect already.
 pub(super) fn grant_tokens(members: &mut Members) -> Result<(), Fault> {
-    let tokens = members.optional_strings("GrantTokens", &GRANT_TOKENS, &GRANT_TOKEN)?;
-    tokens.unwrap_or_default().iter().try_for_each(|token| grants::of_token(token).map(drop))
+    let tokens = unchecked_grant_tokens(members)?;
+    let refused = tokens.unwrap_or_default().iter().find_map(|token| grants::of_token(token).err());
+    refused.into_iter().for_each(|fault| members.refuse(fault));
+    Ok(())
+}
+
+/// The same for an operation that has no refusal for a token that is none.
+pub(super) fn unchecked_grant_tokens(members: &mut Members) -> Result<Option<Vec<String>>, Fault> {
+    members.optional_strings("GrantTokens", &GRANT_TOKENS, &GRANT_TOKEN)
+}
+
+names! {
+    /// `KeyEncryptionMechanism`.
+    KeyEncryptionMechanism {
+        RsaesOaepSha256 = "RSAES_OAEP_SHA_256",
+    }
 }
 
 /// Refuses `Recipient`: there is no Nitro enclave here to attest, and an answer without its encryption
 /// would give the plaintext to whoever asked for it to be sealed.
 pub(super) fn refuse_recipient(members: &mut Members) -> Result<(), Fault> {
-    if members.holds_structure("Recipient")? {
-        return Err(Fault::unsupported("Recipient (attestation) is not provided here."));
+    const ATTESTATION_DOCUMENT: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: 262_144 };
+    let recipient = members.optional_structure("Recipient", |recipient| {
+        recipient.optional_enum::<KeyEncryptionMechanism>("KeyEncryptionAlgorithm")?;
+        recipient.optional_blob("AttestationDocument", &ATTESTATION_DOCUMENT).map(drop)
+    })?;
+    if recipient.is_some() {
+        members.refuse(Fault::unsupported("Recipient (attestation) is not provided here."));
     }
     Ok(())
 }
 
-/// Refuses `DryRunModifiers`, which would change what a dry run checks.
-pub(super) fn refuse_dry_run_modifiers(members: &mut Members) -> Result<(), Fault> {
-    const ANY: StringLimits = StringLimits::length(0, 64);
-    match members.optional_strings("DryRunModifiers", &GRANT_TOKENS, &ANY)? {
-        Some(modifiers) if !modifiers.is_empty() => {
-            Err(Fault::unsupported("DryRunModifiers are not provided here."))
-        }
-        _ => Ok(()),
+names! {
+    /// `DryRunModifierType`.
+    DryRunModifier {
+        IgnoreCiphertext = "IGNORE_CIPHERTEXT",
     }
+}
+
+/// Reads `DryRun`.
+pub(super) fn dry_run(members: &mut Members) -> Result<bool, Fault> {
+    Ok(members.optional_boolean("DryRun")?.unwrap_or(false))
+}
+
+/// Reads the `CiphertextBlob` of a request of which `is_dry_run` says what `DryRun` does: none if
+/// `DryRunModifiers` say that it does not matter.
+pub(super) fn ciphertext(
+    members: &mut Members,
+    is_dry_run: bool,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+    let modifiers = members.optional_enums("DryRunModifiers", &ListLimits::ANY)?;
+    let is_ignored =
+        is_dry_run && modifiers.unwrap_or_default().contains(&DryRunModifier::IgnoreCiphertext);
+    let blob = members.optional_blob("CiphertextBlob", &CIPHERTEXT)?;
+    if blob.is_none() && !is_ignored {
+        members.refuse(Fault::validation(
+            "CiphertextBlob is required unless DryRun is true and DryRunModifiers has \
+             IGNORE_CIPHERTEXT.",
+        ));
+    }
+    Ok(blob.filter(|_| !is_ignored))
 }

@@ -6,24 +6,21 @@ use crate::protocol::{Fault, FaultCode, ListLimits, Members, StringLimits};
 
 /// Tags of one key (quota of KMS).
 const TAG_COUNT_MAX: usize = 50;
-/// Tags in one request; far more than a key can have.
-const TAG_LIST_ITEMS_MAX: usize = 200;
 pub(super) const TAG_KEY: StringLimits = StringLimits::length(1, 128);
 const TAG_VALUE: StringLimits = StringLimits::length(0, 256);
-pub(super) const TAG_LIST: ListLimits = ListLimits { items_max: TAG_LIST_ITEMS_MAX };
 
 /// Reads a `Tags` member.
 pub(super) fn optional_tags(
     members: &mut Members,
 ) -> Result<Option<BTreeMap<String, String>>, Fault> {
-    let pairs = members.optional_structures("Tags", &TAG_LIST, |tag| {
+    let pairs = members.optional_structures("Tags", &ListLimits::ANY, |tag| {
         Ok((tag.string("TagKey", &TAG_KEY)?, tag.string("TagValue", &TAG_VALUE)?))
     })?;
     let Some(pairs) = pairs else { return Ok(None) };
     let count = pairs.len();
     let tags: BTreeMap<_, _> = pairs.into_iter().collect();
     if tags.len() != count {
-        return Err(tag_fault("Duplicate tag keys"));
+        members.refuse(tag_fault("Duplicate tag keys"));
     }
     Ok(Some(tags))
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::access::Naming;
-use super::tags::{TAG_KEY, TAG_LIST};
+use super::tags::TAG_KEY;
 use super::{Call, Operation, shapes};
 use crate::policy::RequestFacts;
-use crate::protocol::{Fault, Members, Request};
+use crate::protocol::{Fault, ListLimits, Members, Request};
 
 pub(super) struct UntagResource;
 
@@ -19,7 +19,7 @@ pub(super) struct Input {
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
         let key_id = members.string("KeyId", &shapes::KEY_ID)?;
-        let tag_keys = members.optional_strings("TagKeys", &TAG_LIST, &TAG_KEY)?;
+        let tag_keys = members.optional_strings("TagKeys", &ListLimits::ANY, &TAG_KEY)?;
         Ok(Self { key_id, tag_keys: members.require("TagKeys", tag_keys) })
     }
 }

@@ -29,7 +29,7 @@ impl Operation for UpdateAlias {
     type Output = ();
 
     async fn run(call: &Call, input: Input) -> Result<(), Fault> {
-        let name = aliases::parse(&input.alias_name)?;
+        let name = aliases::parse_existing(call, &input.alias_name)?;
         let found = call.find_key(&input.target_key_id, Naming::KeyOnly)?;
         call.check_own(found.key())?;
         // Permission on three things: the alias, the key that it leaves and the key that it goes to.

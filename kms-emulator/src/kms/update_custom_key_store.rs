@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::custom_key_store::{self as stores, CLUSTER_ID, NAME, PASSWORD};
-use super::{Call, Operation, shapes};
+use super::{Call, Operation, external_key_store, shapes};
 use crate::protocol::{Fault, FaultCode, Members, Request};
 use crate::records::{Cluster, ConnectionState, CustomKeyStore, KeyStorePassword, Passwords};
 
@@ -18,6 +18,7 @@ pub(super) struct Input {
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
+        external_key_store::refuse(members)?;
         Ok(Self {
             id: members.string("CustomKeyStoreId", &shapes::CUSTOM_KEY_STORE_ID)?,
             name: members.optional_string("NewCustomKeyStoreName", &NAME)?,

@@ -1,18 +1,22 @@
 //! Strict reading of a request body's members.
 //!
 //! A member of the wrong JSON type is a `SerializationException` at once; values that break the model's
-//! constraints are collected, so that one `ValidationException` names them all. A reader returns a
-//! placeholder for a bad value: `parse` never lets a request with a violation out.
+//! constraints are collected, so that one `ValidationException` names them all; what is refused by other
+//! rules comes after both. A reader returns a placeholder for a bad value: `parse` never lets a request
+//! with a violation out.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::validation::{self, BlobLimits, EnumValues, IntegerLimits, ListLimits, StringLimits};
-use super::{Fault, FaultCode};
+use super::Fault;
+use super::validation::{
+    self, BlobLimits, EnumValues, IntegerLimits, ListLimits, OneOf, StringLimits,
+};
 use crate::clock::Timestamp;
 
 /// The input of an operation.
@@ -40,6 +44,8 @@ pub(crate) struct Members {
     /// Where this object lies in the request: empty, or for example `tags.1.member.`.
     prefix: String,
     violations: Vec<String>,
+    /// What the request is refused for if it fits the model; the first counts.
+    refusal: Option<Fault>,
 }
 
 impl Members {
@@ -52,17 +58,23 @@ impl Members {
         };
         match value {
             Value::Object(object) => {
-                Ok(Self { object, prefix: String::new(), violations: Vec::new() })
+                Ok(Self { object, prefix: String::new(), violations: Vec::new(), refusal: None })
             }
             _ => Err(Fault::serialization("Unexpected token received from parser")),
         }
     }
 
     fn finish(self) -> Result<(), Fault> {
-        if self.violations.is_empty() {
-            return Ok(());
+        if !self.violations.is_empty() {
+            return Err(Fault::validation(validation::summary(&self.violations)));
         }
-        Err(Fault::new(FaultCode::ValidationException, validation::summary(&self.violations)))
+        self.refusal.map_or(Ok(()), Err)
+    }
+
+    /// Refuses the request for something other than a constraint of the model, once it is known to fit
+    /// the model.
+    pub(crate) fn refuse(&mut self, fault: Fault) {
+        self.refusal.get_or_insert(fault);
     }
 
     /// A string that must be there.
@@ -172,13 +184,9 @@ impl Members {
         list: &ListLimits,
         each: &StringLimits,
     ) -> Result<Option<Vec<String>>, Fault> {
-        let Some(items) = self.take_list(name, list)? else { return Ok(None) };
-        let mut strings = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            let text = into_string(item)?;
-            each.check(&self.item_path(name, index), &text, &mut self.violations);
-            strings.push(text);
-        }
+        let Some(items) = self.take_list(name)? else { return Ok(None) };
+        let strings = items.into_iter().map(into_string).collect::<Result<Vec<String>, Fault>>()?;
+        list.check_items(&self.path(name), &strings, each, &mut self.violations);
         Ok(Some(strings))
     }
 
@@ -188,16 +196,10 @@ impl Members {
         name: &str,
         list: &ListLimits,
     ) -> Result<Option<Vec<E>>, Fault> {
-        let Some(items) = self.take_list(name, list)? else { return Ok(None) };
-        let mut values = Vec::with_capacity(items.len());
-        for item in items {
-            let text = into_string(item)?;
-            match E::from_wire(&text) {
-                Some(value) => values.push(value),
-                None => self.violations.push(E::breach(&self.path(name), &text)),
-            }
-        }
-        Ok(Some(values))
+        let Some(items) = self.take_list(name)? else { return Ok(None) };
+        let names = items.into_iter().map(into_string).collect::<Result<Vec<String>, Fault>>()?;
+        list.check_items(&self.path(name), &names, &OneOf::<E>(PhantomData), &mut self.violations);
+        Ok(Some(names.iter().filter_map(|name| E::from_wire(name)).collect()))
     }
 
     /// A list of structures that may be absent, each read by `read`.
@@ -207,7 +209,8 @@ impl Members {
         list: &ListLimits,
         read: impl Fn(&mut Members) -> Result<T, Fault>,
     ) -> Result<Option<Vec<T>>, Fault> {
-        let Some(items) = self.take_list(name, list)? else { return Ok(None) };
+        let Some(items) = self.take_list(name)? else { return Ok(None) };
+        list.check(&self.path(name), items.len(), &mut self.violations);
         let mut structures = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let prefix = format!("{}.", self.item_path(name, index));
@@ -265,15 +268,6 @@ impl Members {
         Ok(Some(lists))
     }
 
-    /// Whether a structure of that name is there at all; for those that are refused whatever they hold.
-    pub(crate) fn holds_structure(&mut self, name: &str) -> Result<bool, Fault> {
-        match self.take(name) {
-            None => Ok(false),
-            Some(Value::Object(_)) => Ok(true),
-            Some(other) => Err(mistyped(&other, "a Structure")),
-        }
-    }
-
     /// Records that a list or structure that must be there is absent.
     pub(crate) fn require<T: Default>(&mut self, name: &str, value: Option<T>) -> T {
         if value.is_none() {
@@ -289,10 +283,10 @@ impl Members {
         read: &impl Fn(&mut Members) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let Value::Object(object) = item else { return Err(mistyped(&item, "a Structure")) };
-        let mut inner =
-            Members { object, prefix, violations: std::mem::take(&mut self.violations) };
+        let (violations, refusal) = (std::mem::take(&mut self.violations), self.refusal.take());
+        let mut inner = Members { object, prefix, violations, refusal };
         let structure = read(&mut inner);
-        self.violations = inner.violations;
+        (self.violations, self.refusal) = (inner.violations, inner.refusal);
         structure
     }
 
@@ -301,14 +295,12 @@ impl Members {
         self.object.swap_remove(name).filter(|value| !value.is_null())
     }
 
-    fn take_list(&mut self, name: &str, list: &ListLimits) -> Result<Option<Vec<Value>>, Fault> {
-        let items = match self.take(name) {
-            None => return Ok(None),
-            Some(Value::Array(items)) => items,
-            Some(other) => return Err(mistyped(&other, "a List")),
-        };
-        list.check(&self.path(name), items.len(), &mut self.violations);
-        Ok(Some(items))
+    fn take_list(&mut self, name: &str) -> Result<Option<Vec<Value>>, Fault> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(other) => Err(mistyped(&other, "a List")),
+        }
     }
 
     /// AWS names a member in a message with a lower-case first letter.

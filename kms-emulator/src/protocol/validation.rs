@@ -2,6 +2,8 @@
 //!
 //! A breach says `Value <shown> at '<path>' failed to satisfy constraint: Member must <rule>`.
 
+use std::fmt;
+
 /// Longest value that a message repeats, in characters; the caller knows what it sent.
 const SHOWN_CHARACTERS_MAX: usize = 256;
 
@@ -11,6 +13,8 @@ pub(crate) struct StringLimits {
     pub(crate) characters_min: usize,
     pub(crate) characters_max: usize,
     pub(crate) pattern: Option<Pattern>,
+    /// Whether no message repeats the value.
+    pub(crate) is_sensitive: bool,
 }
 
 /// The model's regular expression, for the message, and the predicate that decides it.
@@ -19,7 +23,7 @@ pub(crate) type Pattern = (&'static str, fn(&str) -> bool);
 impl StringLimits {
     /// A length alone.
     pub(crate) const fn length(characters_min: usize, characters_max: usize) -> Self {
-        Self { characters_min, characters_max, pattern: None }
+        Self { characters_min, characters_max, pattern: None, is_sensitive: false }
     }
 
     /// A length and a pattern.
@@ -27,22 +31,76 @@ impl StringLimits {
         Self { pattern: Some((expression, holds)), ..self }
     }
 
+    /// The same for a secret.
+    pub(crate) const fn sensitive(self) -> Self {
+        Self { is_sensitive: true, ..self }
+    }
+
     /// Appends a sentence for every constraint that `value` at `path` breaks.
     pub(crate) fn check(&self, path: &str, value: &str, violations: &mut Vec<String>) {
-        let characters = value.chars().count();
-        let shown = show(value);
-        if characters < self.characters_min {
-            violations.push(breach(&shown, path, &at_least("length", self.characters_min)));
+        let shown = (!self.is_sensitive).then(|| show(value));
+        let broken = self.rules().filter(|rule| !rule.holds(value));
+        violations.extend(broken.map(|rule| breach(shown.as_deref(), path, &rule.to_string())));
+    }
+
+    /// The constraints, in the order in which AWS lists those of an item.
+    fn rules(&self) -> impl Iterator<Item = StringRule> {
+        let (min, max) = (self.characters_min, self.characters_max);
+        let pattern = self.pattern.map(StringRule::Pattern);
+        [
+            (max < usize::MAX).then_some(StringRule::AtMost(max)),
+            (min > 0).then_some(StringRule::AtLeast(min)),
+            pattern,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// One constraint of a string.
+enum StringRule {
+    AtMost(usize),
+    AtLeast(usize),
+    Pattern(Pattern),
+}
+
+impl StringRule {
+    fn holds(&self, value: &str) -> bool {
+        match self {
+            Self::AtMost(max) => value.len() <= *max || value.chars().count() <= *max,
+            Self::AtLeast(min) => value.chars().count() >= *min,
+            Self::Pattern((_, holds)) => holds(value),
         }
-        if characters > self.characters_max {
-            violations.push(breach(&shown, path, &at_most("length", self.characters_max)));
+    }
+}
+
+impl fmt::Display for StringRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(max) => f.write_str(&at_most("length", max)),
+            Self::AtLeast(min) => f.write_str(&at_least("length", min)),
+            Self::Pattern((expression, _)) => {
+                write!(f, "satisfy regular expression pattern: {expression}")
+            }
         }
-        if let Some((expression, holds)) = self.pattern
-            && !holds(value)
-        {
-            let rule = format!("satisfy regular expression pattern: {expression}");
-            violations.push(breach(&shown, path, &rule));
-        }
+    }
+}
+
+/// What the items of a list are held to. A list is told all rules of its items once one of them breaks any.
+pub(crate) trait ItemRules {
+    /// Whether an item keeps them.
+    fn hold(&self, item: &str) -> bool;
+    /// All of them, each as a sentence with `Member must` before it.
+    fn sentences(&self) -> Vec<String>;
+}
+
+impl ItemRules for StringLimits {
+    fn hold(&self, item: &str) -> bool {
+        self.rules().all(|rule| rule.holds(item))
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        self.rules().map(|rule| format!("Member must {rule}")).collect()
     }
 }
 
@@ -57,10 +115,10 @@ impl BlobLimits {
     /// Appends a sentence for every constraint that a blob of `length` bytes at `path` breaks.
     pub(crate) fn check(&self, path: &str, length: usize, violations: &mut Vec<String>) {
         if length < self.bytes_min {
-            violations.push(unseen_breach(path, &at_least("length", self.bytes_min)));
+            violations.push(breach(None, path, &at_least("length", self.bytes_min)));
         }
         if length > self.bytes_max {
-            violations.push(unseen_breach(path, &at_most("length", self.bytes_max)));
+            violations.push(breach(None, path, &at_most("length", self.bytes_max)));
         }
     }
 }
@@ -79,12 +137,12 @@ impl IntegerLimits {
         match u32::try_from(value) {
             Ok(fitting) if fitting >= self.min && fitting <= self.max => return fitting,
             Ok(large) if large > self.max => {
-                violations.push(breach(&shown, path, &at_most("value", self.max)));
+                violations.push(breach(Some(&shown), path, &at_most("value", self.max)));
             }
             Err(_) if value > 0 => {
-                violations.push(breach(&shown, path, &at_most("value", self.max)));
+                violations.push(breach(Some(&shown), path, &at_most("value", self.max)));
             }
-            _ => violations.push(breach(&shown, path, &at_least("value", self.min))),
+            _ => violations.push(breach(Some(&shown), path, &at_least("value", self.min))),
         }
         self.min
     }
@@ -93,14 +151,56 @@ impl IntegerLimits {
 /// Constraints of a list's length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListLimits {
+    pub(crate) items_min: usize,
     pub(crate) items_max: usize,
 }
 
 impl ListLimits {
-    /// Appends a sentence if a list of `length` items at `path` is too long.
+    /// A list that only the length of the body bounds.
+    pub(crate) const ANY: Self = Self::of(0, usize::MAX);
+
+    /// From `items_min` to `items_max` items.
+    pub(crate) const fn of(items_min: usize, items_max: usize) -> Self {
+        Self { items_min, items_max }
+    }
+
+    /// Appends a sentence for every constraint that a list of structures at `path` breaks.
     pub(crate) fn check(&self, path: &str, length: usize, violations: &mut Vec<String>) {
+        self.check_shown(path, length, None, violations);
+    }
+
+    /// The same for a list of strings, and what their own rules say of them.
+    pub(crate) fn check_items(
+        &self,
+        path: &str,
+        items: &[String],
+        rules: &impl ItemRules,
+        violations: &mut Vec<String>,
+    ) {
+        let is_kept = items.iter().all(|item| rules.hold(item));
+        if is_kept && (self.items_min..=self.items_max).contains(&items.len()) {
+            return;
+        }
+        let shown = show(&format!("[{}]", items.join(", ")));
+        self.check_shown(path, items.len(), Some(&shown), violations);
+        if !is_kept {
+            let rule = format!("satisfy constraint: [{}]", rules.sentences().join(", "));
+            violations.push(breach(Some(&shown), path, &rule));
+        }
+    }
+
+    fn check_shown(
+        &self,
+        path: &str,
+        length: usize,
+        shown: Option<&str>,
+        violations: &mut Vec<String>,
+    ) {
+        if length < self.items_min {
+            violations.push(breach(shown, path, &at_least("length", self.items_min)));
+        }
         if length > self.items_max {
-            violations.push(unseen_breach(path, &at_most("length", self.items_max)));
+            violations.push(breach(shown, path, &at_most("length", self.items_max)));
         }
     }
 }
@@ -123,16 +223,34 @@ pub(crate) trait EnumValues: Copy + Sized + 'static {
         Self::VALUES.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
     }
 
+    /// The rule, as a sentence goes on.
+    fn rule() -> String {
+        let names: Vec<&str> = Self::VALUES.iter().map(|(known, _)| *known).collect();
+        format!("satisfy enum value set: [{}]", names.join(", "))
+    }
+
     /// The sentence for a value that is none of the set.
     fn breach(path: &str, name: &str) -> String {
-        let names: Vec<&str> = Self::VALUES.iter().map(|(known, _)| *known).collect();
-        breach(&show(name), path, &format!("satisfy enum value set: [{}]", names.join(", ")))
+        breach(Some(&show(name)), path, &Self::rule())
+    }
+}
+
+/// The values of a set, as what the items of a list are held to.
+pub(crate) struct OneOf<E>(pub(crate) std::marker::PhantomData<E>);
+
+impl<E: EnumValues> ItemRules for OneOf<E> {
+    fn hold(&self, item: &str) -> bool {
+        E::from_wire(item).is_some()
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        vec![format!("Member must {}", E::rule())]
     }
 }
 
 /// The sentence for a required member that is absent.
 pub(crate) fn absent(path: &str) -> String {
-    breach("null", path, "not be null")
+    breach(Some("null"), path, "not be null")
 }
 
 /// All sentences in the one message of a `ValidationException`.
@@ -141,19 +259,17 @@ pub(crate) fn summary(violations: &[String]) -> String {
     format!("{} validation {plural} detected: {}", violations.len(), violations.join("; "))
 }
 
-fn breach(shown: &str, path: &str, rule: &str) -> String {
-    format!("Value {shown} at '{path}' failed to satisfy constraint: Member must {rule}")
+/// `shown` is none for what no message repeats.
+fn breach(shown: Option<&str>, path: &str, rule: &str) -> String {
+    let value = shown.map_or(String::new(), |shown| format!(" {shown}"));
+    format!("Value{value} at '{path}' failed to satisfy constraint: Member must {rule}")
 }
 
-fn unseen_breach(path: &str, rule: &str) -> String {
-    format!("Value at '{path}' failed to satisfy constraint: Member must {rule}")
-}
-
-fn at_least(what: &str, bound: impl std::fmt::Display) -> String {
+fn at_least(what: &str, bound: impl fmt::Display) -> String {
     format!("have {what} greater than or equal to {bound}")
 }
 
-fn at_most(what: &str, bound: impl std::fmt::Display) -> String {
+fn at_most(what: &str, bound: impl fmt::Display) -> String {
     format!("have {what} less than or equal to {bound}")
 }
 
@@ -189,7 +305,34 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_is_never_shown() {
+    fn a_list_is_told_every_rule_of_its_items_once() {
+        let (list, each) = (ListLimits::of(1, 2), StringLimits::length(1, 4));
+        let told = |items: &[&str]| {
+            let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+            of(|v| list.check_items("tagKeys", &items, &each, v))
+        };
+        assert_eq!(told(&["a", "four"]), "");
+        assert_eq!(
+            told(&["", "fives"]),
+            "1 validation error detected: Value '[, fives]' at 'tagKeys' failed to satisfy constraint: \
+             Member must satisfy constraint: [Member must have length less than or equal to 4, \
+             Member must have length greater than or equal to 1]"
+        );
+        assert_eq!(
+            told(&["a", "b", "c"]),
+            "1 validation error detected: Value '[a, b, c]' at 'tagKeys' failed to satisfy constraint: \
+             Member must have length less than or equal to 2"
+        );
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let limits = StringLimits::length(7, 32).sensitive();
+        assert_eq!(
+            of(|v| limits.check("keyStorePassword", "secret", v)),
+            "1 validation error detected: Value at 'keyStorePassword' failed to satisfy constraint: \
+             Member must have length greater than or equal to 7"
+        );
         let limits = BlobLimits { bytes_min: 1, bytes_max: 4096 };
         assert_eq!(of(|v| limits.check("plaintext", 4096, v)), "");
         assert_eq!(
