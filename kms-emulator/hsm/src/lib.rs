@@ -76,8 +76,8 @@ pub use error::{HsmError, Refusal};
 pub use factory::Factory;
 pub use key::{Attribute, AttributeValue, KeyHandle, KeyInfo, KeyUsage, Label, Possession};
 pub use mechanism::{
-    Curve, HashFunction, ImportWrapping, KeyKind, MlDsaParameters, RsaSize, SignatureScheme,
-    SignedInput,
+    Curve, HashFunction, ImportWrapping, KeyKind, MlDsaParameters, MlKemParameters, RsaSize,
+    SignatureScheme, SignedInput,
 };
 pub use secret::{Password, Plaintext};
 pub use state::Pem;

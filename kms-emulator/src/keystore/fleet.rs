@@ -155,6 +155,25 @@ impl FleetKeyStore {
         Ok(Zeroizing::new(agreed.expose().to_vec()))
     }
 
+    /// A shared secret and its encapsulation under a pair's public half.
+    pub(crate) fn encapsulate(
+        &self,
+        material: &Material,
+    ) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), KeyStoreError> {
+        let (secret, ciphertext) = self.fleet.encapsulate(&token(material)?).map_err(refused)?;
+        Ok((Zeroizing::new(secret.expose().to_vec()), ciphertext))
+    }
+
+    /// The shared secret of an encapsulation.
+    pub(crate) fn decapsulate(
+        &self,
+        material: &Material,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+        let secret = self.fleet.decapsulate(&token(material)?, ciphertext).map_err(refused)?;
+        Ok(Zeroizing::new(secret.expose().to_vec()))
+    }
+
     /// Has a key made; RSA keys wait for their turn.
     async fn generating<T: Send + 'static>(
         &self,

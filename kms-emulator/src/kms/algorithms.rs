@@ -3,7 +3,8 @@
 use strongroom_hsm::{Curve, HashFunction, SignatureScheme};
 
 use super::shapes::{
-    EncryptionAlgorithmName, KeyAgreementAlgorithm, MacAlgorithmName, SigningAlgorithmName,
+    EncapsulationAlgorithm, EncryptionAlgorithmName, KeyAgreementAlgorithm, MacAlgorithmName,
+    SigningAlgorithmName,
 };
 use crate::protocol::{EnumValues, Fault, FaultCode, Members};
 use crate::records::{Key, KeySpec, KeyUsage};
@@ -118,7 +119,7 @@ pub(super) fn signing_algorithms(key: &Key) -> Vec<SignatureScheme> {
         KeySpec::Ecc(curve) => vec![SignatureScheme::Ecdsa(curve_hash(curve))],
         KeySpec::Edwards25519 => vec![SignatureScheme::Ed25519, SignatureScheme::Ed25519ph],
         KeySpec::MlDsa(_) => vec![SignatureScheme::MlDsa],
-        KeySpec::SymmetricDefault | KeySpec::Hmac(_) => Vec::new(),
+        KeySpec::SymmetricDefault | KeySpec::Hmac(_) | KeySpec::MlKem(_) => Vec::new(),
     }
 }
 
@@ -171,6 +172,12 @@ pub(super) fn mac_names(key: &Key) -> Vec<&'static str> {
 pub(super) fn agreement_names(key: &Key) -> Vec<&'static str> {
     let agrees = key.usage == KeyUsage::KeyAgreement;
     agrees.then_some(KeyAgreementAlgorithm::Ecdh.as_str()).into_iter().collect()
+}
+
+/// The names of the algorithms with which a key encapsulates secrets.
+pub(super) fn encapsulation_names(key: &Key) -> Vec<&'static str> {
+    let encapsulates = key.usage == KeyUsage::EncapsulateDecapsulate;
+    encapsulates.then_some(EncapsulationAlgorithm::MlKem.as_str()).into_iter().collect()
 }
 
 /// Refuses a key that is for something else.

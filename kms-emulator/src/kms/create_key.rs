@@ -7,7 +7,7 @@ use strongroom_hsm::KeyKind;
 
 use super::key_metadata::{KeyMetadata, KeyMetadataReply};
 use super::key_state::KeyState;
-use super::shapes::{self, KeySpecName, KeyUsageName, OldKeySpecName, OriginName};
+use super::shapes::{self, KeySpecName, OldKeySpecName, OriginName};
 use super::{Call, Operation, custom_key_store, external_key_store, key_policy, tags};
 use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
@@ -20,7 +20,7 @@ pub(super) struct CreateKey;
 pub(super) struct Input {
     policy: Option<String>,
     description: Option<String>,
-    key_usage: Option<KeyUsageName>,
+    key_usage: Option<KeyUsage>,
     key_spec: Option<KeySpecName>,
     origin: Option<OriginName>,
     custom_key_store_id: Option<String>,
@@ -118,17 +118,13 @@ fn check_spec(input: &Input) -> Result<(KeySpec, KeyUsage), Fault> {
     let spec = match input.key_spec {
         None => KeySpec::SymmetricDefault,
         Some(KeySpecName::Provided(spec)) => spec,
-        Some(KeySpecName::Other) => {
-            return Err(Fault::unsupported(
-                "The key spec is not provided here: SM2 is supported only in China Regions, and there \
-                 are no ML-KEM keys.",
-            ));
+        Some(KeySpecName::Sm2) => {
+            return Err(Fault::unsupported("KeySpec SM2 is supported only in China Regions."));
         }
     };
     match (spec, input.key_usage) {
         (KeySpec::SymmetricDefault, None) => Ok((spec, KeyUsage::EncryptDecrypt)),
-        (_, Some(KeyUsageName::Provided(usage))) => Ok((spec, usage)),
-        (_, Some(KeyUsageName::Other)) => Err(Fault::unsupported("There are no ML-KEM keys here.")),
+        (_, Some(usage)) => Ok((spec, usage)),
         (_, None) => Err(Fault::validation(
             "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
         )),
@@ -166,10 +162,7 @@ fn check_origin(input: &Input, spec: KeySpec) -> Result<Origin, Fault> {
         (None | Some(OriginName::AwsKms), Some(_)) => {
             Err(Fault::validation("A CustomKeyStoreId needs the Origin AWS_CLOUDHSM."))
         }
-        (Some(OriginName::External), None) => match spec {
-            KeySpec::MlDsa(_) => Err(Fault::unsupported("ML-DSA keys cannot be imported here.")),
-            _ => Ok(Origin::External),
-        },
+        (Some(OriginName::External), None) => Ok(Origin::External),
         (Some(OriginName::External), Some(_)) => Err(Fault::unsupported(
             "Key material cannot be imported into a key of a custom key store.",
         )),

@@ -44,10 +44,11 @@ impl Input {
     /// owner's business.
     fn kind(&self) -> Result<(KeySpec, KeyKind), Fault> {
         let KeyPairSpecName::Provided(spec) = self.spec else {
-            return Err(Fault::unsupported("The key pair spec is not provided here."));
+            return Err(Fault::unsupported("KeyPairSpec SM2 is supported only in China Regions."));
         };
-        let kind = spec.kind(KeyUsage::SignVerify);
-        kind.map(|kind| (spec, kind)).ok_or_else(|| Fault::internal("a pair that does not sign"))
+        let usages = [KeyUsage::SignVerify, KeyUsage::EncapsulateDecapsulate];
+        let kind = usages.into_iter().find_map(|usage| spec.kind(usage));
+        kind.map(|kind| (spec, kind)).ok_or_else(|| Fault::internal("a pair without a use"))
     }
 }
 

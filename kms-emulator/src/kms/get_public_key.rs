@@ -36,6 +36,8 @@ pub(super) struct Output {
     signing_algorithms: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     key_agreement_algorithms: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    encapsulation_algorithms: Vec<&'static str>,
 }
 
 impl Operation for GetPublicKey {
@@ -64,6 +66,7 @@ impl Operation for GetPublicKey {
             encryption_algorithms: algorithms::encryption_names(key),
             signing_algorithms: algorithms::signing_names(key),
             key_agreement_algorithms: algorithms::agreement_names(key),
+            encapsulation_algorithms: algorithms::encapsulation_names(key),
         })
     }
 }

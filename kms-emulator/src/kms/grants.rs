@@ -92,6 +92,7 @@ pub(super) fn fits(operation: &str, key: &Key) -> bool {
         (_, KeyUsage::SignVerify) => &["Sign", "Verify", "GetPublicKey"],
         (_, KeyUsage::GenerateVerifyMac) => &["GenerateMac", "VerifyMac"],
         (_, KeyUsage::KeyAgreement) => &["DeriveSharedSecret", "GetPublicKey"],
+        (_, KeyUsage::EncapsulateDecapsulate) => &["Encapsulate", "Decapsulate", "GetPublicKey"],
     };
     own.contains(&operation) || COMMON.contains(&operation)
 }

@@ -125,7 +125,8 @@ impl Wrapping {
             KeySpec::Rsa(_) => !is_direct,
             KeySpec::Ecc(Curve::P521) => !is_direct || self.size != RsaSize::Bits2048,
             KeySpec::Ecc(_) | KeySpec::Edwards25519 => true,
-            KeySpec::MlDsa(_) => false,
+            // As seeds they fit everywhere.
+            KeySpec::MlDsa(_) | KeySpec::MlKem(_) => true,
         };
         if fits {
             return Ok(());

@@ -46,6 +46,8 @@ pub(super) struct KeyMetadata {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     key_agreement_algorithms: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    encapsulation_algorithms: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     mac_algorithms: Vec<&'static str>,
     multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +94,7 @@ impl KeyMetadata {
             encryption_algorithms: algorithms::encryption_names(key),
             signing_algorithms: algorithms::signing_names(key),
             key_agreement_algorithms: algorithms::agreement_names(key),
+            encapsulation_algorithms: algorithms::encapsulation_names(key),
             mac_algorithms: algorithms::mac_names(key),
             multi_region: key.primary_region.is_some(),
             multi_region_configuration: multi_region::configuration(call, key),

@@ -39,6 +39,7 @@ mod describe_custom_key_stores;
 mod describe_key;
 mod disconnect_custom_key_store;
 mod enable_key;
+mod encapsulate;
 mod encrypt;
 mod encryption_context;
 mod external_key_store;

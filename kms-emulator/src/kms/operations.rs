@@ -16,6 +16,7 @@ use super::describe_custom_key_stores::DescribeCustomKeyStores;
 use super::describe_key::DescribeKey;
 use super::disconnect_custom_key_store::DisconnectCustomKeyStore;
 use super::enable_key::{DisableKey, EnableKey};
+use super::encapsulate::{Decapsulate, Encapsulate};
 use super::encrypt::Encrypt;
 use super::generate_data_key::{GenerateDataKey, GenerateDataKeyWithoutPlaintext};
 use super::generate_data_key_pair::{GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext};
@@ -61,6 +62,7 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<CreateCustomKeyStore>(NAMES_BYTES),
     register::<CreateGrant>(NAMES_BYTES),
     register::<CreateKey>(POLICY_BYTES),
+    register::<Decapsulate>(NAMES_BYTES),
     register::<Decrypt>(ATTESTED_BYTES),
     register::<DeleteAlias>(NAMES_BYTES),
     register::<DeleteCustomKeyStore>(NAMES_BYTES),
@@ -73,6 +75,7 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<DisconnectCustomKeyStore>(NAMES_BYTES),
     register::<EnableKey>(NAMES_BYTES),
     register::<EnableKeyRotation>(NAMES_BYTES),
+    register::<Encapsulate>(NAMES_BYTES),
     register::<Encrypt>(NAMES_BYTES),
     register::<GenerateDataKey>(ATTESTED_BYTES),
     register::<GenerateDataKeyPair>(ATTESTED_BYTES),
@@ -111,4 +114,4 @@ pub(crate) static OPERATIONS: &[Registration] = &[
 ];
 
 /// Every other operation of the API model.
-pub(crate) static UNSUPPORTED: &[&str] = &["Decapsulate", "Encapsulate", "GetKeyLastUsage"];
+pub(crate) static UNSUPPORTED: &[&str] = &["GetKeyLastUsage"];

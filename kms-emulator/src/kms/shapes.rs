@@ -1,6 +1,6 @@
 //! Constraints of members that several operations share, as the API model has them.
 
-use strongroom_hsm::{Curve, HashFunction, MlDsaParameters, RsaSize};
+use strongroom_hsm::{Curve, HashFunction, MlDsaParameters, MlKemParameters, RsaSize};
 
 use zeroize::Zeroizing;
 
@@ -32,8 +32,8 @@ pub(super) const GRANT_TOKEN: StringLimits = StringLimits::length(1, 8192);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeySpecName {
     Provided(KeySpec),
-    /// SM2, which only the Regions in China have, and what is not provided here.
-    Other,
+    /// SM2, which only the Regions in China have.
+    Sm2,
 }
 
 impl EnumValues for KeySpecName {
@@ -50,14 +50,14 @@ impl EnumValues for KeySpecName {
         ("HMAC_256", Self::Provided(KeySpec::Hmac(HashFunction::Sha256))),
         ("HMAC_384", Self::Provided(KeySpec::Hmac(HashFunction::Sha384))),
         ("HMAC_512", Self::Provided(KeySpec::Hmac(HashFunction::Sha512))),
-        ("SM2", Self::Other),
+        ("SM2", Self::Sm2),
         ("ML_DSA_44", Self::Provided(KeySpec::MlDsa(MlDsaParameters::MlDsa44))),
         ("ML_DSA_65", Self::Provided(KeySpec::MlDsa(MlDsaParameters::MlDsa65))),
         ("ML_DSA_87", Self::Provided(KeySpec::MlDsa(MlDsaParameters::MlDsa87))),
         ("ECC_NIST_EDWARDS25519", Self::Provided(KeySpec::Edwards25519)),
-        ("ML_KEM_512", Self::Other),
-        ("ML_KEM_768", Self::Other),
-        ("ML_KEM_1024", Self::Other),
+        ("ML_KEM_512", Self::Provided(KeySpec::MlKem(MlKemParameters::MlKem512))),
+        ("ML_KEM_768", Self::Provided(KeySpec::MlKem(MlKemParameters::MlKem768))),
+        ("ML_KEM_1024", Self::Provided(KeySpec::MlKem(MlKemParameters::MlKem1024))),
     ];
 }
 
@@ -67,7 +67,7 @@ pub(super) struct OldKeySpecName(pub(super) KeySpecName);
 
 impl EnumValues for OldKeySpecName {
     const VALUES: &'static [(&'static str, Self)] = &{
-        let mut values = [("", Self(KeySpecName::Other)); OLD_KEY_SPECS];
+        let mut values = [("", Self(KeySpecName::Sm2)); OLD_KEY_SPECS];
         let mut number = 0;
         while number < OLD_KEY_SPECS {
             let (name, spec) = KeySpecName::VALUES[number];
@@ -85,7 +85,8 @@ const OLD_KEY_SPECS: usize = 13;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyPairSpecName {
     Provided(KeySpec),
-    Other,
+    /// SM2, which only the Regions in China have.
+    Sm2,
 }
 
 impl EnumValues for KeyPairSpecName {
@@ -97,30 +98,16 @@ impl EnumValues for KeyPairSpecName {
         ("ECC_NIST_P384", Self::Provided(KeySpec::Ecc(Curve::P384))),
         ("ECC_NIST_P521", Self::Provided(KeySpec::Ecc(Curve::P521))),
         ("ECC_SECG_P256K1", Self::Provided(KeySpec::Ecc(Curve::Secp256k1))),
-        ("SM2", Self::Other),
+        ("SM2", Self::Sm2),
         ("ECC_NIST_EDWARDS25519", Self::Provided(KeySpec::Edwards25519)),
-        ("ML_KEM_512", Self::Other),
-        ("ML_KEM_768", Self::Other),
-        ("ML_KEM_1024", Self::Other),
+        ("ML_KEM_512", Self::Provided(KeySpec::MlKem(MlKemParameters::MlKem512))),
+        ("ML_KEM_768", Self::Provided(KeySpec::MlKem(MlKemParameters::MlKem768))),
+        ("ML_KEM_1024", Self::Provided(KeySpec::MlKem(MlKemParameters::MlKem1024))),
     ];
 }
 
-/// `KeyUsage`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyUsageName {
-    Provided(KeyUsage),
-    /// `ENCAPSULATE_DECAPSULATE`, of keys that are not provided here.
-    Other,
-}
-
-impl EnumValues for KeyUsageName {
-    const VALUES: &'static [(&'static str, Self)] = &[
-        ("SIGN_VERIFY", Self::Provided(KeyUsage::SignVerify)),
-        ("ENCRYPT_DECRYPT", Self::Provided(KeyUsage::EncryptDecrypt)),
-        ("GENERATE_VERIFY_MAC", Self::Provided(KeyUsage::GenerateVerifyMac)),
-        ("KEY_AGREEMENT", Self::Provided(KeyUsage::KeyAgreement)),
-        ("ENCAPSULATE_DECAPSULATE", Self::Other),
-    ];
+impl EnumValues for KeyUsage {
+    const VALUES: &'static [(&'static str, Self)] = &KeyUsage::NAMES;
 }
 
 /// `Origin`.
@@ -208,6 +195,13 @@ names! {
     /// `KeyAgreementAlgorithm`.
     KeyAgreementAlgorithm {
         Ecdh = "ECDH",
+    }
+}
+
+names! {
+    /// `EncapsulationAlgorithm`.
+    EncapsulationAlgorithm {
+        MlKem = "ML_KEM",
     }
 }
 

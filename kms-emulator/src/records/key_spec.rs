@@ -1,6 +1,6 @@
 //! What kind of key a KMS key is, and what it is for.
 
-use strongroom_hsm::{Curve, HashFunction, KeyKind, MlDsaParameters, RsaSize};
+use strongroom_hsm::{Curve, HashFunction, KeyKind, MlDsaParameters, MlKemParameters, RsaSize};
 
 /// `KeySpec` of the API model, as far as keys of it are made here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub(crate) enum KeySpec {
     Edwards25519,
     Hmac(HashFunction),
     MlDsa(MlDsaParameters),
+    MlKem(MlKemParameters),
 }
 
 /// `KeyUsage` of the API model, as far as keys of it are made here.
@@ -21,10 +22,11 @@ pub(crate) enum KeyUsage {
     SignVerify,
     GenerateVerifyMac,
     KeyAgreement,
+    EncapsulateDecapsulate,
 }
 
 impl KeySpec {
-    const NAMES: [(&'static str, Self); 16] = [
+    const NAMES: [(&'static str, Self); 19] = [
         ("SYMMETRIC_DEFAULT", Self::SymmetricDefault),
         ("RSA_2048", Self::Rsa(RsaSize::Bits2048)),
         ("RSA_3072", Self::Rsa(RsaSize::Bits3072)),
@@ -41,6 +43,9 @@ impl KeySpec {
         ("ML_DSA_44", Self::MlDsa(MlDsaParameters::MlDsa44)),
         ("ML_DSA_65", Self::MlDsa(MlDsaParameters::MlDsa65)),
         ("ML_DSA_87", Self::MlDsa(MlDsaParameters::MlDsa87)),
+        ("ML_KEM_512", Self::MlKem(MlKemParameters::MlKem512)),
+        ("ML_KEM_768", Self::MlKem(MlKemParameters::MlKem768)),
+        ("ML_KEM_1024", Self::MlKem(MlKemParameters::MlKem1024)),
     ];
 
     /// The name on the wire and in the database.
@@ -55,7 +60,9 @@ impl KeySpec {
 
     /// The kind of key that the HSM makes for a usage; none for a usage that the spec does not have.
     pub(crate) fn kind(self, usage: KeyUsage) -> Option<KeyKind> {
-        use KeyUsage::{EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify};
+        use KeyUsage::{
+            EncapsulateDecapsulate, EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify,
+        };
         match (self, usage) {
             (Self::SymmetricDefault, EncryptDecrypt) => Some(KeyKind::Aes256),
             (Self::Rsa(size), EncryptDecrypt) => Some(KeyKind::RsaDecryption(size)),
@@ -66,6 +73,7 @@ impl KeySpec {
             (Self::Edwards25519, SignVerify) => Some(KeyKind::Ed25519),
             (Self::Hmac(hash), GenerateVerifyMac) => Some(KeyKind::Hmac(hash)),
             (Self::MlDsa(parameters), SignVerify) => Some(KeyKind::MlDsa(parameters)),
+            (Self::MlKem(parameters), EncapsulateDecapsulate) => Some(KeyKind::MlKem(parameters)),
             _ => None,
         }
     }
@@ -77,11 +85,13 @@ impl KeySpec {
 }
 
 impl KeyUsage {
-    const NAMES: [(&'static str, Self); 4] = [
+    /// Every usage, by its name on the wire, in the order of the API model.
+    pub(crate) const NAMES: [(&'static str, Self); 5] = [
         ("SIGN_VERIFY", Self::SignVerify),
         ("ENCRYPT_DECRYPT", Self::EncryptDecrypt),
         ("GENERATE_VERIFY_MAC", Self::GenerateVerifyMac),
         ("KEY_AGREEMENT", Self::KeyAgreement),
+        ("ENCAPSULATE_DECAPSULATE", Self::EncapsulateDecapsulate),
     ];
 
     /// The name on the wire and in the database.

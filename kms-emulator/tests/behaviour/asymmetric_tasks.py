@@ -7,7 +7,7 @@ import boto3
 from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa, utils
 
 kms = boto3.client("kms")
 
@@ -41,7 +41,7 @@ def public_key(metadata):
     reply = kms.get_public_key(KeyId=metadata["KeyId"])
     for member in ("KeySpec", "KeyUsage"):
         assert reply[member] == metadata[member], reply
-    for member in ("SigningAlgorithms", "EncryptionAlgorithms", "KeyAgreementAlgorithms"):
+    for member in ("SigningAlgorithms", "EncryptionAlgorithms", "KeyAgreementAlgorithms", "EncapsulationAlgorithms"):
         assert reply.get(member) == metadata.get(member), reply
     return serialization.load_der_public_key(reply["PublicKey"])
 
@@ -191,6 +191,34 @@ def module_lattice(spec, public_type):
     return key
 
 
+def encapsulation(level, bytes_of_ciphertext):
+    metadata = create(f"ML_KEM_{level}", "ENCAPSULATE_DECAPSULATE")
+    key, same = metadata["KeyId"], dict(KeyId=metadata["KeyId"], EncapsulationAlgorithm="ML_KEM")
+    assert metadata["EncapsulationAlgorithms"] == ["ML_KEM"] and "SigningAlgorithms" not in metadata
+    made = kms.encapsulate(**same)
+    secret, ciphertext = made["SharedSecret"], made["SharedSecretCiphertextBlob"]
+    assert len(secret) == 32 and len(ciphertext) == bytes_of_ciphertext, made
+    assert made["KeyId"] == metadata["Arn"] and made["EncapsulationAlgorithm"] == "ML_KEM", made
+    assert kms.decapsulate(SharedSecretCiphertextBlob=ciphertext, **same)["SharedSecret"] == secret
+    # Implicit rejection: no error, and another secret.
+    altered = bytes([ciphertext[0] ^ 1]) + ciphertext[1:]
+    assert kms.decapsulate(SharedSecretCiphertextBlob=altered, **same)["SharedSecret"] != secret
+    for bad in (ciphertext[:-1], ciphertext + b"x", b"x"):
+        refused("InvalidCiphertextException", kms.decapsulate, SharedSecretCiphertextBlob=bad, **same)
+    refused("DryRunOperationException", kms.encapsulate, DryRun=True, **same)
+    refused("DryRunOperationException", kms.decapsulate, SharedSecretCiphertextBlob=ciphertext, DryRun=True, **same)
+    refused("InvalidKeyUsageException", kms.encrypt, KeyId=key, Plaintext=b"x")
+    # The package knows the two larger parameter sets.
+    if level != "512":
+        outside, ciphertext = public_key(metadata).encapsulate()
+        assert kms.decapsulate(SharedSecretCiphertextBlob=ciphertext, **same)["SharedSecret"] == outside
+        assert isinstance(public_key(metadata), getattr(mlkem, f"MLKEM{level}PublicKey"))
+    else:
+        der = kms.get_public_key(KeyId=key)
+        assert len(der["PublicKey"]) == 800 + 22 and der["EncapsulationAlgorithms"] == ["ML_KEM"], der
+    return key
+
+
 def macs(bits):
     metadata = create(f"HMAC_{bits}", "GENERATE_VERIFY_MAC")
     key, algorithm = metadata["KeyId"], f"HMAC_SHA_{bits}"
@@ -223,6 +251,13 @@ def data_key_pairs(specs):
         assert opened["KeyMaterialId"] == pair["KeyMaterialId"]
         without = kms.generate_data_key_pair_without_plaintext(**same)
         assert "PrivateKeyPlaintext" not in without and without["PublicKey"] != pair["PublicKey"]
+    for level in ("512", "768", "1024"):
+        pair = kms.generate_data_key_pair(KeyId=key, KeyPairSpec=f"ML_KEM_{level}")
+        # RFC 9935: a seed of 64 bytes behind 22 of DER.
+        assert len(pair["PrivateKeyPlaintext"]) == 86, pair
+        if level != "512":
+            private = serialization.load_der_private_key(pair["PrivateKeyPlaintext"], None)
+            assert private.public_key() == serialization.load_der_public_key(pair["PublicKey"])
     refused("DryRunOperationException", kms.generate_data_key_pair, DryRun=True, **same)
     refused("UnsupportedOperationException", kms.generate_data_key_pair, KeyId=key, KeyPairSpec="SM2")
 
@@ -236,6 +271,7 @@ def kinds_do_not_mix(symmetric, mac, sign, encrypt, agree):
     refused("InvalidKeyUsageException", kms.generate_mac, KeyId=sign, Message=b"x", MacAlgorithm="HMAC_SHA_256")
     refused("InvalidKeyUsageException", kms.sign, KeyId=mac, Message=b"x", SigningAlgorithm="ECDSA_SHA_256")
     refused("InvalidKeyUsageException", kms.sign, KeyId=agree, Message=b"x", SigningAlgorithm="ECDSA_SHA_256")
+    refused("InvalidKeyUsageException", kms.encapsulate, KeyId=sign, EncapsulationAlgorithm="ML_KEM")
     refused("InvalidKeyUsageException", kms.derive_shared_secret, KeyId=sign, KeyAgreementAlgorithm="ECDH", PublicKey=b"x")
     refused("UnsupportedOperationException", kms.get_public_key, KeyId=symmetric)
     blob = kms.encrypt(KeyId=symmetric, Plaintext=b"moved", EncryptionContext={"a": "b"})["CiphertextBlob"]
@@ -258,6 +294,7 @@ def kinds_do_not_mix(symmetric, mac, sign, encrypt, agree):
         ("ECC_NIST_P256", "ENCRYPT_DECRYPT", "ValidationException"),
         ("ECC_SECG_P256K1", "KEY_AGREEMENT", "ValidationException"),
         ("HMAC_256", "SIGN_VERIFY", "ValidationException"),
+        ("ML_KEM_768", "KEY_AGREEMENT", "ValidationException"),
         ("SYMMETRIC_DEFAULT", "SIGN_VERIFY", "ValidationException"),
     ):
         refused(code, kms.create_key, KeySpec=spec, KeyUsage=usage)
@@ -273,6 +310,8 @@ agree = [agreement(spec) for spec in ("ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIS
 edwards()
 for level in ("44", "65", "87"):
     module_lattice(f"ML_DSA_{level}", getattr(mldsa, f"MLDSA{level}PublicKey"))
+for level, length in (("512", 768), ("768", 1088), ("1024", 1568)):
+    encapsulation(level, length)
 mac = [macs(bits) for bits in ("224", "256", "384", "512")][1]
 data_key_pairs(["RSA_2048", *CURVES, "ECC_NIST_EDWARDS25519"])
 kinds_do_not_mix(kms.create_key()["KeyMetadata"]["KeyId"], mac, sign, encrypt, agree)

@@ -229,6 +229,28 @@ impl Fleet {
         self.unwrap(token)?.agree(peer)
     }
 
+    /// Makes a shared secret of 32 bytes and encapsulates it under the public half of an ML-KEM pair;
+    /// returns both.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::KeyKindMismatch`], [`Refusal::NotAuthentic`], [`Refusal::Tampered`].
+    pub fn encapsulate(&self, token: &KeyToken) -> Result<(Plaintext, Vec<u8>), Refusal> {
+        self.unwrap(token)?.encapsulate()
+    }
+
+    /// Recovers the shared secret of an encapsulation. What was encapsulated under another pair, or was
+    /// altered, gives another secret.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotAuthentic`] for a length that is not that of the pair's parameters;
+    /// [`Refusal::KeyKindMismatch`], [`Refusal::TooLong`], [`Refusal::Tampered`].
+    pub fn decapsulate(&self, token: &KeyToken, ciphertext: &[u8]) -> Result<Plaintext, Refusal> {
+        check_length(ciphertext, MESSAGE_BYTES_MAX)?;
+        self.unwrap(token)?.decapsulate(ciphertext)
+    }
+
     /// Draws random bytes.
     ///
     /// # Errors

@@ -83,8 +83,7 @@ impl Fleet {
     /// # Errors
     ///
     /// [`Refusal::NotAuthentic`] for what does not unwrap; [`Refusal::InvalidKey`] for what is no key of
-    /// that kind; [`Refusal::KeyKindMismatch`] for a kind that is not imported; [`Refusal::TooLong`],
-    /// [`Refusal::Tampered`].
+    /// that kind; [`Refusal::TooLong`], [`Refusal::Tampered`].
     pub fn import_key(
         &self,
         key: &ImportKey,

@@ -1,11 +1,12 @@
-//! What AWS-LC does and `aws-lc-rs` has no safe function for: Ed25519ph over a digest, and ML-DSA over
-//! an external µ. The library is the one that `aws-lc-rs` links; nothing here computes anything itself.
+//! What AWS-LC does and `aws-lc-rs` has no safe function for: Ed25519ph over a digest, ML-DSA over an
+//! external µ, and reading an ML-KEM key's seed. The library is the one that `aws-lc-rs` links; nothing here computes anything itself.
 #![allow(
     unsafe_code,
     reason = "calls of C functions; every pointer comes from a slice or array of the length that the \
               function reads or writes, and every object that it returns is freed by its owner below"
 )]
 
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use aws_lc_sys as lc;
@@ -113,6 +114,31 @@ pub(super) fn ml_dsa_verify_mu(
             ) == SUCCESS
     };
     if done { Ok(()) } else { Err(Refusal::SignatureInvalid) }
+}
+
+/// The raw private key of a PKCS #8 document: for ML-KEM, the decapsulation key of its seed.
+pub(super) fn private_key_of_pkcs8(document: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let mut input = MaybeUninit::uninit();
+    // SAFETY: pointer and length are those of one slice, which outlives the reading.
+    let key = unsafe {
+        lc::CBS_init(input.as_mut_ptr(), document.as_ptr(), document.len());
+        lc::EVP_parse_private_key(input.as_mut_ptr())
+    };
+    let key = NonNull::new(key).map(Key).ok_or(Refusal::InvalidKey)?;
+    let mut length = 0;
+    // SAFETY: the key lives; without a buffer only the length is written.
+    let known = unsafe {
+        lc::EVP_PKEY_get_raw_private_key(key.0.as_ptr(), ptr::null_mut(), &raw mut length)
+    };
+    if known != SUCCESS {
+        return Err(Refusal::InvalidKey);
+    }
+    let mut private = Zeroizing::new(vec![0; length]);
+    // SAFETY: the key lives; at most `length` bytes of `private`, which has as many, are written.
+    let done = unsafe {
+        lc::EVP_PKEY_get_raw_private_key(key.0.as_ptr(), private.as_mut_ptr(), &raw mut length)
+    };
+    if done == SUCCESS && length == private.len() { Ok(private) } else { Err(Refusal::InvalidKey) }
 }
 
 fn nid(parameters: MlDsaParameters) -> i32 {

@@ -3,7 +3,7 @@
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded};
 
 use super::rsa::RsaDecryption;
-use super::{HashFunction, KeyKind, edwards};
+use super::{HashFunction, KeyKind, edwards, ml_dsa, ml_kem};
 use crate::error::Refusal;
 use crate::secret::{Plaintext, SecretBuffer};
 
@@ -47,15 +47,16 @@ pub(crate) fn unwrap(
 ///
 /// # Errors
 ///
-/// [`Refusal::InvalidKey`] for what is no such document; [`Refusal::KeyKindMismatch`] for ML-DSA, whose
-/// private keys are not imported. Whether it is a key of its kind is seen when it is loaded.
+/// [`Refusal::InvalidKey`] for what is no such document, or is one of ML-DSA or ML-KEM without the seed.
+/// Whether it is a key of its kind is seen when it is loaded.
 pub(crate) fn secret_encoding(
     kind: KeyKind,
     material: &Plaintext,
 ) -> Result<SecretBuffer, Refusal> {
     match kind {
         KeyKind::Ed25519 => edwards::seed_of(material.expose()),
-        KeyKind::MlDsa(_) => Err(Refusal::KeyKindMismatch),
+        KeyKind::MlDsa(parameters) => ml_dsa::seed_of(parameters, material.expose()),
+        KeyKind::MlKem(parameters) => ml_kem::seed_of(parameters, material.expose()),
         _ => Ok(SecretBuffer::new(material.expose().to_vec())),
     }
 }

@@ -82,6 +82,17 @@ pub enum MlDsaParameters {
     MlDsa87,
 }
 
+/// A parameter set of FIPS 203.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MlKemParameters {
+    /// ML-KEM-512.
+    MlKem512,
+    /// ML-KEM-768.
+    MlKem768,
+    /// ML-KEM-1024.
+    MlKem1024,
+}
+
 /// A kind of key. It is authenticated with the key: one made to sign never decrypts, and a key of one
 /// algorithm is never taken for another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,11 +113,13 @@ pub enum KeyKind {
     Ed25519,
     /// ML-DSA (FIPS 204).
     MlDsa(MlDsaParameters),
+    /// ML-KEM (FIPS 203).
+    MlKem(MlKemParameters),
 }
 
 impl KeyKind {
     /// Every kind but AES-256, by the number that its tokens carry.
-    const CODES: [(u8, Self); 21] = [
+    const CODES: [(u8, Self); 24] = [
         (0x11, Self::Hmac(HashFunction::Sha224)),
         (0x12, Self::Hmac(HashFunction::Sha256)),
         (0x13, Self::Hmac(HashFunction::Sha384)),
@@ -128,6 +141,9 @@ impl KeyKind {
         (0x71, Self::MlDsa(MlDsaParameters::MlDsa44)),
         (0x72, Self::MlDsa(MlDsaParameters::MlDsa65)),
         (0x73, Self::MlDsa(MlDsaParameters::MlDsa87)),
+        (0x81, Self::MlKem(MlKemParameters::MlKem512)),
+        (0x82, Self::MlKem(MlKemParameters::MlKem768)),
+        (0x83, Self::MlKem(MlKemParameters::MlKem1024)),
     ];
 
     /// The number of the kind in a token; none for AES-256, whose tokens are older and have none, and

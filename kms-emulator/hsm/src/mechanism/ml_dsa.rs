@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
 
 use super::{MlDsaParameters, SignedInput, aws_lc};
 use crate::error::Refusal;
-use crate::secret::KeyBytes;
+use crate::secret::{KEY_BYTES, KeyBytes, SecretBuffer};
 
 /// A pair, and the seed from which the variant with an external µ is made.
 pub(crate) struct MlDsaPair {
@@ -57,6 +57,20 @@ impl MlDsaPair {
             SignedInput::Digest(_) => Err(Refusal::KeyKindMismatch),
         }
     }
+}
+
+/// The seed in a PKCS #8 document (RFC 9881, 6). One that has an expanded key alone is refused: no seed
+/// follows from it.
+pub(super) fn seed_of(
+    parameters: MlDsaParameters,
+    document: &[u8],
+) -> Result<SecretBuffer, Refusal> {
+    let (signing, _) = algorithms(parameters);
+    // The library checks that an expanded key beside the seed is the seed's, and writes the seed alone.
+    let pair = PqdsaKeyPair::from_pkcs8(signing, document).map_err(|_| Refusal::InvalidKey)?;
+    let document = pair.to_pkcs8v1().map_err(|_| Refusal::InvalidKey)?;
+    let seed = document.as_ref().last_chunk::<KEY_BYTES>().ok_or(Refusal::InvalidKey)?;
+    Ok(SecretBuffer::new(seed.to_vec()))
 }
 
 fn algorithms(

@@ -1,7 +1,7 @@
 //! Keys of every kind: how they are made, and what they do, by the primitives of `aws-lc-rs`.
 //!
-//! A key is kept as its *secret encoding*: the bytes of a symmetric key, the seed of an Ed25519 or
-//! ML-DSA key, PKCS #8 (RFC 5208) for RSA and the curves. A [`WorkingKey`] is the parsed form.
+//! A key is kept as its *secret encoding*: the bytes of a symmetric key, the seed of an Ed25519, ML-DSA
+//! or ML-KEM key, PKCS #8 (RFC 5208) for RSA and the curves. A [`WorkingKey`] is the parsed form.
 
 mod aws_lc;
 mod ec;
@@ -9,6 +9,7 @@ mod edwards;
 mod import;
 mod kind;
 mod ml_dsa;
+mod ml_kem;
 mod rsa;
 
 use aws_lc_rs::digest::{Digest, digest};
@@ -20,7 +21,8 @@ use crate::secret::{KEY_BYTES, KeyBytes, Plaintext, SecretBuffer};
 
 pub use import::ImportWrapping;
 pub use kind::{
-    Curve, HashFunction, KeyKind, MlDsaParameters, RsaSize, SignatureScheme, SignedInput,
+    Curve, HashFunction, KeyKind, MlDsaParameters, MlKemParameters, RsaSize, SignatureScheme,
+    SignedInput,
 };
 
 pub(crate) use import::{secret_encoding, unwrap};
@@ -29,12 +31,14 @@ pub(crate) use rsa::RsaDecryption;
 use ec::{Agreement, EcPair};
 use edwards::EdwardsPair;
 use ml_dsa::MlDsaPair;
+use ml_kem::MlKemPair;
 use rsa::RsaSigning;
 
 /// Makes a key and returns its secret encoding.
 pub(crate) fn generate(kind: KeyKind) -> Result<SecretBuffer, Refusal> {
     match kind {
         KeyKind::Aes256 | KeyKind::Ed25519 | KeyKind::MlDsa(_) => random(KEY_BYTES),
+        KeyKind::MlKem(_) => random(ml_kem::SEED_BYTES),
         KeyKind::Hmac(hash) => random(hash.digest_bytes()),
         KeyKind::RsaSigning(size) | KeyKind::RsaDecryption(size) => rsa::generate(size),
         KeyKind::EcSigning(curve) => ec::generate(curve),
@@ -58,6 +62,7 @@ pub(crate) enum WorkingKey {
     EcAgreement(Agreement),
     Ed25519(EdwardsPair),
     MlDsa(MlDsaPair),
+    MlKem(MlKemPair),
 }
 
 impl WorkingKey {
@@ -76,6 +81,7 @@ impl WorkingKey {
             KeyKind::EcAgreement(curve) => Self::EcAgreement(Agreement::load(curve, secret)?),
             KeyKind::Ed25519 => Self::Ed25519(EdwardsPair::load(secret)?),
             KeyKind::MlDsa(parameters) => Self::MlDsa(MlDsaPair::load(parameters, secret)?),
+            KeyKind::MlKem(parameters) => Self::MlKem(MlKemPair::load(parameters, secret)?),
         })
     }
 
@@ -97,6 +103,7 @@ impl WorkingKey {
             Self::EcAgreement(pair) => pair.public_key(),
             Self::Ed25519(pair) => pair.public_key(),
             Self::MlDsa(pair) => pair.public_key(),
+            Self::MlKem(pair) => pair.public_key(),
         }
     }
 
@@ -186,12 +193,33 @@ impl WorkingKey {
             _ => Err(Refusal::KeyKindMismatch),
         }
     }
+
+    /// A new shared secret, and its encapsulation under the public half.
+    pub(crate) fn encapsulate(&self) -> Result<(Plaintext, Vec<u8>), Refusal> {
+        match self {
+            Self::MlKem(pair) => pair.encapsulate(),
+            _ => Err(Refusal::KeyKindMismatch),
+        }
+    }
+
+    /// The shared secret of an encapsulation.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotAuthentic`] for one of another length; every other gives a secret.
+    pub(crate) fn decapsulate(&self, ciphertext: &[u8]) -> Result<Plaintext, Refusal> {
+        match self {
+            Self::MlKem(pair) => pair.decapsulate(ciphertext),
+            _ => Err(Refusal::KeyKindMismatch),
+        }
+    }
 }
 
 /// The PKCS #8 document of a pair's secret encoding, for a data key pair: its owner is outside.
 pub(crate) fn private_key_info(kind: KeyKind, secret: &[u8]) -> Result<Plaintext, Refusal> {
     match kind {
         KeyKind::Ed25519 => edwards::private_key_info(secret),
+        KeyKind::MlKem(parameters) => ml_kem::private_key_info(parameters, secret),
         KeyKind::RsaSigning(_)
         | KeyKind::RsaDecryption(_)
         | KeyKind::EcSigning(_)

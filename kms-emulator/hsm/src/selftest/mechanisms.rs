@@ -6,17 +6,18 @@ use super::{Test, is};
 use crate::crypto;
 use crate::error::Refusal;
 use crate::mechanism::{
-    Curve, HashFunction, KeyKind, MlDsaParameters, RsaSize, SignatureScheme, SignedInput,
-    WorkingKey,
+    Curve, HashFunction, KeyKind, MlDsaParameters, MlKemParameters, RsaSize, SignatureScheme,
+    SignedInput, WorkingKey,
 };
 
 /// The tests of this module.
-pub(super) const TESTS: [Test; 6] = [
+pub(super) const TESTS: [Test; 7] = [
     ("HMAC-SHA-512", || passes(hmac_sha512)),
     ("RSA", || passes(rsa)),
     ("ECDSA", || passes(ecdsa)),
     ("Ed25519", || passes(ed25519)),
     ("ML-DSA", || passes(ml_dsa)),
+    ("ML-KEM", || passes(ml_kem)),
     ("AES-KWP", || passes(aes_kwp)),
 ];
 
@@ -104,6 +105,23 @@ fn ml_dsa() -> Result<bool, Refusal> {
     key.verify(SignatureScheme::MlDsa, message, &signature)?;
     let digest = "b8b62131bfbe84433efb2273d7f5b87f7a22854a2cfd366fc2aead86d837c52d";
     Ok(is(&crypto::sha256(&key.public_key()?), digest))
+}
+
+/// The public key that another library made of the seed 00 01 … 3f, by its digest; a secret, there and
+/// back; and the secret of a ciphertext of zeros, which is SHAKE256 over the seed's second half and that
+/// ciphertext (FIPS 203, algorithm 18: implicit rejection).
+fn ml_kem() -> Result<bool, Refusal> {
+    let mut seed = Vec::with_capacity(64);
+    seed.extend(0_u8..64);
+    let key = WorkingKey::load(KeyKind::MlKem(MlKemParameters::MlKem768), &seed)?;
+    let (secret, ciphertext) = key.encapsulate()?;
+    let recovered = key.decapsulate(&ciphertext)?;
+    let rejected = key.decapsulate(&[0; 1_088])?;
+    let digest = "c23e23dd3d485a9256cda09358a4a286e00b373db10761eadf99f710649ca31c";
+    let rejection = "c8fbeddafdacef2ffeb8b354ea644f11b5c150f3e2c4a74ce38abba8f854ae16";
+    Ok(is(&crypto::sha256(&key.public_key()?), digest)
+        && secret.expose() == recovered.expose()
+        && is(rejected.expose(), rejection))
 }
 
 /// RFC 5649: "abc" as another library wrapped it under the key 00 01 … 1f.

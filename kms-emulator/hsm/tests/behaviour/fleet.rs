@@ -2,8 +2,8 @@
 
 use strongroom_hsm::limits::PLAINTEXT_BYTES_MAX;
 use strongroom_hsm::{
-    Curve, Fleet, HashFunction, KeyKind, KeyToken, MlDsaParameters, Plaintext, Refusal, RsaSize,
-    SignatureScheme, SignedInput,
+    Curve, Fleet, HashFunction, KeyKind, KeyToken, MlDsaParameters, MlKemParameters, Plaintext,
+    Refusal, RsaSize, SignatureScheme, SignedInput,
 };
 use tempfile::TempDir;
 
@@ -85,7 +85,7 @@ fn many_keys_are_possible() {
 }
 
 /// One kind of each mechanism; RSA at its smallest.
-const KINDS: [KeyKind; 8] = [
+const KINDS: [KeyKind; 9] = [
     KeyKind::Aes256,
     KeyKind::Hmac(HashFunction::Sha256),
     KeyKind::RsaSigning(RsaSize::Bits2048),
@@ -94,6 +94,7 @@ const KINDS: [KeyKind; 8] = [
     KeyKind::EcAgreement(Curve::P384),
     KeyKind::Ed25519,
     KeyKind::MlDsa(MlDsaParameters::MlDsa44),
+    KeyKind::MlKem(MlKemParameters::MlKem768),
 ];
 
 const SCHEMES: [SignatureScheme; 5] = [
@@ -119,6 +120,8 @@ fn a_key_does_what_its_kind_does_and_nothing_else() {
         let encrypts = matches!(kind, KeyKind::RsaDecryption(_));
         let encrypted = fleet.encrypt_oaep(&token, HashFunction::Sha256, &text);
         assert_eq!(encrypted.is_ok(), encrypts, "{kind:?}");
+        let encapsulates = matches!(kind, KeyKind::MlKem(_));
+        assert_eq!(fleet.encapsulate(&token).is_ok(), encapsulates, "{kind:?}");
         let signs = SCHEMES.into_iter().filter(|s| fleet.sign(&token, *s, message).is_ok()).count();
         let wanted = match kind {
             KeyKind::RsaSigning(_) => 2,
@@ -181,6 +184,39 @@ fn signatures_verify_over_what_was_signed_alone() {
         };
         let refused = fleet.sign(&token, scheme, short);
         assert_eq!(refused, Err(Refusal::DataLengthOutOfRange), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_secret_is_recovered_by_its_pair_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(&dir);
+    for (parameters, bytes) in [
+        (MlKemParameters::MlKem512, 768),
+        (MlKemParameters::MlKem768, 1_088),
+        (MlKemParameters::MlKem1024, 1_568),
+    ] {
+        let make = || fleet.generate_key(KeyKind::MlKem(parameters)).unwrap();
+        let (token, other) = (make(), make());
+        let (secret, ciphertext) = fleet.encapsulate(&token).ok().unwrap();
+        assert_eq!((secret.expose().len(), ciphertext.len()), (32, bytes));
+        let recovered = |token, ciphertext: &[u8]| {
+            fleet.decapsulate(token, ciphertext).map(|secret| secret.expose().to_vec())
+        };
+        assert_eq!(recovered(&token, &ciphertext).unwrap(), secret.expose());
+        // Implicit rejection: another secret, always the same, and no error.
+        let mut altered = ciphertext.clone();
+        altered[bytes / 2] ^= 1;
+        for (token, ciphertext) in [(&other, &ciphertext), (&token, &altered)] {
+            let rejected = recovered(token, ciphertext).unwrap();
+            assert_ne!(rejected, secret.expose());
+            assert_eq!(recovered(token, ciphertext).unwrap(), rejected);
+        }
+        for length in [0, bytes - 1] {
+            let refused = recovered(&token, &ciphertext[..length]);
+            assert_eq!(refused, Err(Refusal::NotAuthentic), "{length}");
+        }
+        assert!(recovered(&token, &[ciphertext.as_slice(), &[0]].concat()).is_err());
     }
 }
 
