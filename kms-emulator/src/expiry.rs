@@ -28,7 +28,7 @@ pub(crate) async fn delete_expired(kms: Arc<Kms>, mut stop: watch::Receiver<bool
             delete(&kms, &key, now).await;
         }
         let expired: Vec<Arc<Key>> =
-            state.all_keys().filter(|key| key.material.is_expired(now)).map(Arc::clone).collect();
+            state.all_keys().filter(|key| key.has_expired_material(now)).map(Arc::clone).collect();
         for key in expired {
             forget_material(&kms, &key, now).await;
         }
@@ -91,7 +91,7 @@ async fn forget_material(server: &Kms, key: &Key, now: Timestamp) {
     let forgotten = server.registry.update(move |draft| {
         let newest = draft.state().key(&realm, id);
         if let Some(key) = newest.and_then(|key| kms::without_expired_material(key, now)) {
-            draft.put_key(key);
+            kms::put_shared(draft, key);
         }
         Ok::<(), std::convert::Infallible>(())
     });

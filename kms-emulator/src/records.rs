@@ -99,6 +99,8 @@ pub(crate) struct Key {
     pub(crate) material: Arc<Material>,
     /// Materials from before a rotation, which only decrypt; oldest first.
     pub(crate) earlier: Arc<[Arc<Material>]>,
+    /// Material that was imported to be the next one and awaits its rotation. It is the key's only then.
+    pub(crate) pending: Option<Arc<Material>>,
     /// None while automatic rotation is off.
     pub(crate) rotation: Option<RotationSchedule>,
     /// The Region of the primary key; none for a single-Region key.
@@ -121,6 +123,32 @@ impl Key {
         self.earlier.iter().chain([&self.material]).map(AsRef::as_ref)
     }
 
+    /// Whether all material that the key needs is there: it may be missing only if it is imported.
+    pub(crate) fn has_material(&self, now: Timestamp) -> bool {
+        self.material.is_present(now)
+            && (self.origin != Origin::External
+                || self.earlier.iter().all(|material| material.is_present(now)))
+    }
+
+    /// Whether imported material is there whose time is over.
+    pub(crate) fn has_expired_material(&self, now: Timestamp) -> bool {
+        self.origin == Origin::External
+            && self.materials().chain(self.pending.as_deref()).any(|m| m.is_expired(now))
+    }
+
+    /// Puts what `change` makes of each material of the key in its place.
+    pub(crate) fn map_materials(&mut self, change: impl Fn(&Material) -> Material) {
+        self.earlier = self.earlier.iter().map(|material| change(material).into()).collect();
+        self.material = Arc::new(change(&self.material));
+    }
+
+    /// Deletes the material that awaits its rotation. A replica still has to get it.
+    pub(crate) fn forget_pending(&mut self) {
+        let is_primary = self.is_primary();
+        let pending = self.pending.take().filter(|_| !is_primary);
+        self.pending = pending.map(|pending| Arc::new(pending.forgotten()));
+    }
+
     /// Makes new material the current one.
     pub(crate) fn rotate(&mut self, new: Material) {
         let earlier = self.earlier.iter().chain([&self.material]).map(Arc::clone);
@@ -137,14 +165,27 @@ impl Key {
     ///
     /// Of imported material only the identity is shared: its owner imports it into each key.
     pub(crate) fn share_properties_of(&mut self, primary: &Self) {
-        if primary.origin != Origin::External {
+        if primary.origin == Origin::External {
+            self.share_imports_of(primary);
+        } else {
             self.material = Arc::clone(&primary.material);
-        } else if self.material.id != primary.material.id {
-            self.material = Arc::new(primary.material.forgotten());
+            self.earlier = Arc::clone(&primary.earlier);
         }
-        self.earlier = Arc::clone(&primary.earlier);
         self.rotation = primary.rotation;
         self.primary_region.clone_from(&primary.primary_region);
+    }
+
+    /// Takes over which imported materials there are; what was imported into this key stays there.
+    fn share_imports_of(&mut self, primary: &Self) {
+        let own: Vec<Arc<Material>> =
+            self.earlier.iter().chain([&self.material]).chain(&self.pending).cloned().collect();
+        let share = |material: &Material| match own.iter().find(|own| own.id == material.id) {
+            Some(own) => Arc::new(Material { rotated: material.rotated, ..Material::clone(own) }),
+            None => Arc::new(material.forgotten()),
+        };
+        self.earlier = primary.earlier.iter().map(|material| share(material)).collect();
+        self.material = share(&primary.material);
+        self.pending = primary.pending.as_deref().map(share);
     }
 
     /// Whether the waiting period is over: from then on the key does not exist for anyone, whether or

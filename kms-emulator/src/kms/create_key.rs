@@ -223,6 +223,7 @@ async fn make(call: &Call, input: &Input, draft: &Draft, id: KeyId) -> Result<Ke
         tags: Arc::new(input.tags.clone()),
         material: Arc::new(material),
         earlier: Arc::default(),
+        pending: None,
         rotation: None,
         primary_region: input.multi_region.then(|| call.realm.region.clone()),
     })

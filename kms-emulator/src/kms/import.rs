@@ -12,7 +12,7 @@ use super::shapes::names;
 use crate::clock::Timestamp;
 use crate::ids::KeyArn;
 use crate::protocol::{BlobLimits, EnumValues, Fault, FaultCode, StringLimits};
-use crate::records::{Key, KeySpec, Material, Origin};
+use crate::records::{Key, KeySpec, Origin};
 
 /// Constraints of a `CiphertextType` member.
 pub(super) const CIPHERTEXT: BlobLimits = BlobLimits { bytes_min: 1, bytes_max: 6144 };
@@ -65,9 +65,9 @@ names! {
 }
 
 impl ExpirationModel {
-    /// That of material which is there.
-    pub(super) fn of(material: &Material) -> Self {
-        if material.expires.is_some() { Self::Expires } else { Self::DoesNotExpire }
+    /// That of material with that end.
+    pub(super) fn of(valid_to: Option<Timestamp>) -> Self {
+        if valid_to.is_some() { Self::Expires } else { Self::DoesNotExpire }
     }
 }
 
@@ -205,10 +205,20 @@ pub(super) fn check_origin(key: &Key) -> Result<(), Fault> {
     )))
 }
 
-/// The key without its material, if that has expired.
+/// The key without that material of it which has expired, if any has.
 pub(crate) fn without_expired_material(key: &Key, now: Timestamp) -> Option<Key> {
-    let material = key.material.is_expired(now).then(|| key.material.forgotten().into())?;
-    Some(Key { material, ..key.clone() })
+    if !key.has_expired_material(now) {
+        return None;
+    }
+    let mut key = key.clone();
+    key.map_materials(|material| match material.is_expired(now) {
+        true => material.forgotten(),
+        false => material.clone(),
+    });
+    if key.pending.as_ref().is_some_and(|pending| pending.is_expired(now)) {
+        key.forget_pending();
+    }
+    Some(key)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! ImportKeyMaterial.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -37,13 +39,11 @@ pub(super) struct Input {
     model: ExpirationModel,
     import_type: Option<ImportType>,
     material_id: Option<String>,
+    description: Option<String>,
 }
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        if members.optional_string("KeyMaterialDescription", &MATERIAL_DESCRIPTION)?.is_some() {
-            members.refuse(Fault::unsupported("KeyMaterialDescription is not provided here."));
-        }
         Ok(Self {
             key_id: members.string("KeyId", &shapes::KEY_ID)?,
             token: members.blob("ImportToken", &CIPHERTEXT)?,
@@ -52,6 +52,8 @@ impl Request for Input {
             model: members.optional_enum("ExpirationModel")?.unwrap_or(ExpirationModel::Expires),
             import_type: members.optional_enum("ImportType")?,
             material_id: members.optional_string("KeyMaterialId", &MATERIAL_ID)?,
+            description: members
+                .optional_string("KeyMaterialDescription", &MATERIAL_DESCRIPTION)?,
         })
     }
 }
@@ -81,17 +83,23 @@ impl Operation for ImportKeyMaterial {
         import::check_origin(key.key())?;
         key.check_state(call)?;
         check_symmetric_members(key.key(), &input)?;
-        let material = Material { expires, ..unwrap(call, &key, &input).await? };
+        let description = input.description.as_deref().map(Into::into);
+        let material = Material { expires, description, ..unwrap(call, &key, &input).await? };
         let now = call.now;
         let (import_type, named) = (input.import_type, input.material_id);
         key.change(call, move |key| {
-            check_same(key, &material, import_type, named.as_deref())?;
+            let incomplete = !key.has_material(now);
+            let destination = destination(key, &material, import_type)?;
+            check_named(&material, named.as_deref())?;
+            put(key, destination, material.clone());
             // Material that takes the place of the same, to expire at another time, enables nothing.
-            if !key.material.is_present(now) {
+            if incomplete && key.has_material(now) {
                 key.lifecycle = Lifecycle::Enabled;
             }
-            key.material = material.clone().into();
-            Ok(Output { key_id: key.arn(), key_material_id: cryptography::current_material(key) })
+            Ok(Output {
+                key_id: key.arn(),
+                key_material_id: cryptography::current_material(key).map(|_| material.id),
+            })
         })
         .await
     }
@@ -118,10 +126,11 @@ fn expiration(input: &Input, now: Timestamp) -> Result<Option<Timestamp>, Fault>
 
 /// Refuses what only symmetric encryption keys have, for other keys; and what contradicts itself.
 fn check_symmetric_members(key: &Key, input: &Input) -> Result<(), Fault> {
-    let is_given = input.import_type.is_some() || input.material_id.is_some();
+    let is_given =
+        input.import_type.is_some() || input.material_id.is_some() || input.description.is_some();
     if is_given && key.spec != KeySpec::SymmetricDefault {
         return Err(Fault::unsupported(format!(
-            "ImportType and KeyMaterialId are not supported for key spec {}.",
+            "ImportType, KeyMaterialId and KeyMaterialDescription are not supported for key spec {}.",
             key.spec.as_str()
         )));
     }
@@ -165,34 +174,67 @@ async fn unwrap(call: &Call, key: &AuthorizedKey, input: &Input) -> Result<Mater
     })
 }
 
-/// Refuses other material than what the key has had before, or its primary key has.
-fn check_same(
+/// Where imported material goes.
+enum Destination {
+    /// Into the place of the same material, or of the first that the key awaits.
+    Known,
+    /// To be the next one, in place of what was to be that before.
+    Next,
+}
+
+/// Refuses material that the key cannot take.
+fn destination(
     key: &Key,
     material: &Material,
     import_type: Option<ImportType>,
-    named: Option<&str>,
-) -> Result<(), Fault> {
-    if !key.material.is_settled() && !key.is_primary() {
-        return Err(Fault::unsupported(
-            "Key material is imported into the primary Region key before it is into its replicas.",
-        ));
-    }
+) -> Result<Destination, Fault> {
     let is_settled = key.material.is_settled();
-    let is_same = key.material.id == material.id;
+    let is_own = key.materials().any(|own| own.id == material.id);
+    let is_pending = key.pending.as_ref().is_some_and(|pending| pending.id == material.id);
     match import_type {
-        Some(ImportType::New) if is_settled => Err(Fault::unsupported(
-            "Other key material cannot be imported into a key here, to be its next.",
+        None | Some(ImportType::New) if !is_settled && key.is_primary() => Ok(Destination::Known),
+        _ if !is_settled => Err(match key.is_primary() {
+            true => incorrect_material(
+                "The key has no existing key material: ImportType must be NEW_KEY_MATERIAL.",
+            ),
+            false => Fault::unsupported(
+                "Key material is imported into the primary Region key before it is into its replicas.",
+            ),
+        }),
+        Some(ImportType::New) if !key.is_primary() => Err(Fault::unsupported(
+            "New key material is imported into the primary Region key, not into its replicas.",
         )),
-        Some(ImportType::Existing) if !is_settled => Err(incorrect_material(
-            "The key has no existing key material: ImportType must be NEW_KEY_MATERIAL.",
+        Some(ImportType::New) if is_own => Err(incorrect_material(
+            "The key material is associated with the key already: ImportType must be \
+             EXISTING_KEY_MATERIAL.",
         )),
-        _ if is_settled && !is_same => {
-            Err(incorrect_material("The key material is not the one that was imported before."))
+        Some(ImportType::New) => Ok(Destination::Next),
+        None | Some(ImportType::Existing) if is_own || is_pending => Ok(Destination::Known),
+        None | Some(ImportType::Existing) => {
+            Err(incorrect_material("The key material is not one that was imported before."))
         }
-        _ if named.is_some_and(|named| named != material.id.to_string()) => {
-            Err(incorrect_material("The key material is not the one of the KeyMaterialId."))
+    }
+}
+
+/// Refuses other material than what the caller named.
+fn check_named(material: &Material, named: Option<&str>) -> Result<(), Fault> {
+    if named.is_none_or(|named| named == material.id.to_string()) {
+        return Ok(());
+    }
+    Err(incorrect_material("The key material is not the one of the KeyMaterialId."))
+}
+
+fn put(key: &mut Key, destination: Destination, material: Material) {
+    match (destination, &key.pending) {
+        (Destination::Next, _) => key.pending = Some(Arc::new(material)),
+        (Destination::Known, Some(pending)) if pending.id == material.id => {
+            key.pending = Some(Arc::new(material.again(pending)));
         }
-        _ => Ok(()),
+        (Destination::Known, _) if !key.material.is_settled() => key.material = Arc::new(material),
+        (Destination::Known, _) => key.map_materials(|own| match own.id == material.id {
+            true => material.clone().again(own),
+            false => own.clone(),
+        }),
     }
 }
 

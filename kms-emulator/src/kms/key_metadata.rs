@@ -26,7 +26,7 @@ pub(super) struct KeyMetadata {
     key_state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_date: Option<Timestamp>,
-    /// Only while imported material is there, as the expiration model.
+    /// Only while imported material is there, as the expiration model: the earliest of all materials.
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_to: Option<Timestamp>,
     origin: &'static str,
@@ -72,7 +72,8 @@ impl KeyMetadata {
             Lifecycle::PendingReplicaDeletion { window_days } => Some(window_days),
             _ => None,
         };
-        let is_imported = key.origin == Origin::External && key.material.is_present(call.now);
+        let is_imported = key.origin == Origin::External && key.has_material(call.now);
+        let valid_to = key.materials().filter_map(|material| material.expires).min();
         Self {
             account: key.realm.account,
             key_id: key.id,
@@ -83,9 +84,9 @@ impl KeyMetadata {
             key_usage: key.usage.as_str(),
             key_state: state,
             deletion_date,
-            valid_to: key.material.expires.filter(|_| is_imported),
+            valid_to: valid_to.filter(|_| is_imported),
             origin: key.origin.as_str(),
-            expiration_model: is_imported.then(|| ExpirationModel::of(&key.material).as_str()),
+            expiration_model: is_imported.then(|| ExpirationModel::of(valid_to).as_str()),
             custom_key_store_id: key.custom_key_store.as_ref().map(ToString::to_string),
             cloud_hsm_cluster_id: store.map(|store| store.cluster.clone()),
             key_manager: "CUSTOMER",

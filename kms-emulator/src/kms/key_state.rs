@@ -37,7 +37,7 @@ impl KeyState {
         match key.lifecycle {
             Lifecycle::PendingDeletion { .. } => Self::PendingDeletion,
             Lifecycle::PendingReplicaDeletion { .. } => Self::PendingReplicaDeletion,
-            _ if !key.material.is_present(now) => Self::PendingImport,
+            _ if !key.has_material(now) => Self::PendingImport,
             _ if !is_available => Self::Unavailable,
             Lifecycle::Enabled => Self::Enabled,
             Lifecycle::Disabled => Self::Disabled,

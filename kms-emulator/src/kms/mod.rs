@@ -94,7 +94,7 @@ use crate::registry::Registry;
 pub(crate) use call::Call;
 pub(crate) use connection::resume_all;
 pub(crate) use import::without_expired_material;
-pub(crate) use multi_region::after_deletion;
+pub(crate) use multi_region::{after_deletion, put_shared};
 pub(crate) use operation::{Operation, Registration, register};
 pub(crate) use operations::{OPERATIONS, UNSUPPORTED};
 pub(crate) use rotation::rotate_due_keys;

@@ -77,7 +77,7 @@ pub(super) fn refuse_replica(key: &Key) -> Result<(), Fault> {
 }
 
 /// Puts a changed key, and what it shares into its replicas.
-pub(super) fn put_shared(draft: &mut Draft, key: Key) {
+pub(crate) fn put_shared(draft: &mut Draft, key: Key) {
     if key.is_primary() {
         let replicas: Vec<Key> =
             draft.state().relatives(&key).map(|replica| Key::clone(replica)).collect();

@@ -13,7 +13,7 @@ use super::{Call, Operation, key_policy, shapes, tags};
 use crate::ids::{RealmId, Region};
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, FaultCode, Members, Request};
-use crate::records::{Key, Lifecycle, Origin};
+use crate::records::{Key, Lifecycle, Material, Origin};
 
 pub(super) struct ReplicateKey;
 
@@ -134,10 +134,16 @@ fn replica(call: &Call, primary: &Key, input: &Input, region: Region) -> Result<
         lifecycle: Lifecycle::Enabled,
         policy,
         tags: Arc::new(input.tags.clone()),
-        material: match primary.origin {
-            Origin::External => Arc::new(primary.material.forgotten()),
-            _ => Arc::clone(&primary.material),
-        },
-        ..Key::clone(primary)
+        ..without_imports(primary)
     })
+}
+
+/// The key as it is before its owner has imported material into it.
+fn without_imports(primary: &Key) -> Key {
+    let mut key = Key::clone(primary);
+    if key.origin == Origin::External {
+        key.map_materials(Material::forgotten);
+        key.pending = None;
+    }
+    key
 }

@@ -13,12 +13,22 @@ use crate::clock::Timestamp;
 use crate::keystore::KeyStoreError;
 use crate::protocol::Fault;
 use crate::records::{Key, KeySpec, Material, Origin, Rotated, RotationKind, RotationSchedule};
+use crate::registry::State;
 
 /// Pause between two looks for keys to rotate.
 const LOOK_SECONDS: u64 = 5;
 
-/// Refuses a key that has no rotation.
+/// Refuses a key that has no automatic rotation.
 pub(super) fn check(key: &Key) -> Result<(), Fault> {
+    check_origin(key, &[Origin::AwsKms])
+}
+
+/// Refuses a key that is never rotated. One of imported material is, on demand.
+pub(super) fn check_on_demand(key: &Key) -> Result<(), Fault> {
+    check_origin(key, &[Origin::AwsKms, Origin::External])
+}
+
+fn check_origin(key: &Key, origins: &[Origin]) -> Result<(), Fault> {
     let unsupported = |what: &str, value: &str| {
         Err(Fault::unsupported(format!(
             "{} {what} is {value} which is not valid for this operation.",
@@ -28,10 +38,39 @@ pub(super) fn check(key: &Key) -> Result<(), Fault> {
     if key.spec != KeySpec::SymmetricDefault {
         return unsupported("key spec", key.spec.as_str());
     }
-    if key.origin != Origin::AwsKms {
+    if !origins.contains(&key.origin) {
         return unsupported("origin", key.origin.as_str());
     }
     Ok(())
+}
+
+/// Where material stands that was imported to be the next one (`KeyMaterialState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PendingState {
+    /// Some key of the id has yet to get it.
+    MultiRegionImport,
+    /// Every key of the id has it.
+    Rotation,
+}
+
+impl PendingState {
+    /// The name on the wire.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::MultiRegionImport => "PENDING_MULTI_REGION_IMPORT_AND_ROTATION",
+            Self::Rotation => "PENDING_ROTATION",
+        }
+    }
+}
+
+/// That of the material that is to be a key's next one, if there is any.
+pub(super) fn pending_state(state: &State, key: &Key, now: Timestamp) -> Option<PendingState> {
+    let pending = key.pending.as_ref()?;
+    let has_it = |key: &Key| {
+        key.pending.as_ref().is_some_and(|own| own.id == pending.id && own.is_present(now))
+    };
+    let is_everywhere = has_it(key) && state.relatives(key).all(|relative| has_it(relative));
+    Some(if is_everywhere { PendingState::Rotation } else { PendingState::MultiRegionImport })
 }
 
 /// Makes the material of a rotation.

@@ -1,6 +1,7 @@
 //! A key's material, as its key store finds it again, and how it came to be the current one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -40,12 +41,14 @@ pub(crate) struct Material {
     pub(crate) rotated: Option<Rotated>,
     /// When imported material is to be forgotten; none for what stays.
     pub(crate) expires: Option<Timestamp>,
+    /// What its owner says of imported material.
+    pub(crate) description: Option<Arc<str>>,
 }
 
 impl Material {
     /// Material that a key store has made.
     pub(crate) fn made(id: MaterialId, reference: &[u8]) -> Self {
-        Self { id, reference: reference.into(), rotated: None, expires: None }
+        Self { id, reference: reference.into(), rotated: None, expires: None, description: None }
     }
 
     /// The material of a key for which none has been imported yet.
@@ -55,7 +58,13 @@ impl Material {
 
     /// What remains of imported material that was deleted: which one it was.
     pub(crate) fn forgotten(&self) -> Self {
-        Self::made(self.id, &[])
+        Self { reference: Box::default(), expires: None, ..self.clone() }
+    }
+
+    /// The same material, imported again: `self` as it comes in, with what is known of it already.
+    pub(crate) fn again(self, known: &Self) -> Self {
+        let description = self.description.or_else(|| known.description.clone());
+        Self { rotated: known.rotated, description, ..self }
     }
 
     /// Whether it is settled which material it is: from then on no other is imported.

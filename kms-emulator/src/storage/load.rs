@@ -20,15 +20,22 @@ use crate::registry::State;
 /// Tags of each key, taken by the key when its row is read.
 type Tags = HashMap<(RealmId, KeyId), BTreeMap<String, String>>;
 
-/// The materials of each key that has been rotated, oldest first, taken as tags are.
-type Earlier = HashMap<(RealmId, KeyId), Vec<Arc<Material>>>;
+/// The materials of each key beside the current one, taken as tags are.
+type Others = HashMap<(RealmId, KeyId), OtherMaterials>;
+
+#[derive(Default)]
+struct OtherMaterials {
+    /// From before a rotation, oldest first.
+    earlier: Vec<Arc<Material>>,
+    pending: Option<Arc<Material>>,
+}
 
 pub(super) fn load(connection: &Connection) -> Result<State, StorageError> {
     let mut state = State::default();
     load_credentials(connection, &mut state)?;
     let mut tags = load_tags(connection)?;
-    let mut earlier = load_earlier_materials(connection)?;
-    load_keys(connection, &mut tags, &mut earlier, &mut state)?;
+    let mut others = load_other_materials(connection)?;
+    load_keys(connection, &mut tags, &mut others, &mut state)?;
     load_aliases(connection, &mut state)?;
     grants::load(connection, &mut state)?;
     clusters::load(connection, &mut state)?;
@@ -67,14 +74,15 @@ fn load_tags(connection: &Connection) -> Result<Tags, StorageError> {
 fn load_keys(
     connection: &Connection,
     tags: &mut Tags,
-    earlier: &mut Earlier,
+    others: &mut Others,
     state: &mut State,
 ) -> Result<(), StorageError> {
     // Most keys share the default policy of their account: each text is parsed and kept once.
     let mut policies: HashMap<String, Arc<KeyPolicy>> = HashMap::new();
     let no_tags = Arc::new(BTreeMap::new());
     let mut query = connection.prepare(
-        "SELECT key.*, key_material.reference, rotated_millis, rotation_kind, expires_millis
+        "SELECT key.*, key_material.reference, rotated_millis, rotation_kind, expires_millis,
+            key_material.description AS material_description
          FROM key JOIN key_material
          ON key_material.account = key.account AND key_material.region = key.region
             AND key_material.key_id = key.id AND key_material.id = key.material_id",
@@ -84,7 +92,7 @@ fn load_keys(
         let id: KeyId = parse(row, "key", "id")?;
         let realm = realm(row, "key")?;
         let policy = policy(row, id, &mut policies)?;
-        let earlier = earlier.remove(&(realm.clone(), id)).unwrap_or_default();
+        let others = others.remove(&(realm.clone(), id)).unwrap_or_default();
         let key_tags = tags.remove(&(realm.clone(), id)).map_or_else(|| no_tags.clone(), Arc::new);
         let (origin, spec, usage): (String, String, String) =
             (row.get("origin")?, row.get("spec")?, row.get("usage")?);
@@ -102,8 +110,9 @@ fn load_keys(
             custom_key_store: row.get("custom_key_store")?,
             policy,
             tags: key_tags,
-            material: Arc::new(material(row, "material_id")?),
-            earlier: earlier.into(),
+            material: Arc::new(material(row, "material_id", "material_description")?),
+            earlier: others.earlier.into(),
+            pending: others.pending,
             rotation: rotation(row)?,
             primary_region: primary_region(row)?,
         }));
@@ -111,8 +120,8 @@ fn load_keys(
     Ok(())
 }
 
-fn load_earlier_materials(connection: &Connection) -> Result<Earlier, StorageError> {
-    let mut earlier = Earlier::new();
+fn load_other_materials(connection: &Connection) -> Result<Others, StorageError> {
+    let mut others = Others::new();
     let mut query = connection.prepare(
         "SELECT key_material.* FROM key_material JOIN key
          ON key_material.account = key.account AND key_material.region = key.region
@@ -122,13 +131,18 @@ fn load_earlier_materials(connection: &Connection) -> Result<Earlier, StorageErr
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let key = (realm(row, "key_material")?, parse(row, "key_material", "key_id")?);
-        earlier.entry(key).or_default().push(Arc::new(material(row, "id")?));
+        let material = Arc::new(material(row, "id", "description")?);
+        let of_key = others.entry(key).or_default();
+        match row.get("is_pending")? {
+            true => of_key.pending = Some(material),
+            false => of_key.earlier.push(material),
+        }
     }
-    Ok(earlier)
+    Ok(others)
 }
 
-/// A material, whose id is in the column `id`.
-fn material(row: &Row<'_>, id: &str) -> Result<Material, StorageError> {
+/// A material, whose id and description are in columns of those names.
+fn material(row: &Row<'_>, id: &str, description: &str) -> Result<Material, StorageError> {
     let at: Option<i64> = row.get("rotated_millis")?;
     let kind: Option<String> = row.get("rotation_kind")?;
     let rotated = match (at, kind) {
@@ -144,6 +158,7 @@ fn material(row: &Row<'_>, id: &str) -> Result<Material, StorageError> {
         reference: row.get::<_, Vec<u8>>("reference")?.into(),
         rotated,
         expires: row.get::<_, Option<i64>>("expires_millis")?.map(Timestamp::from_millis),
+        description: row.get(description)?,
     })
 }
 

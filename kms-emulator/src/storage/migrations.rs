@@ -80,6 +80,9 @@ const STEPS: &[&str] = &[
     backups::TABLES,
     // 9: keys of custom key stores that are being made.
     planned_keys::TABLE,
+    // 10: several imported materials, with descriptions, one of which may await its rotation.
+    "ALTER TABLE key_material ADD COLUMN description TEXT;
+     ALTER TABLE key_material ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;",
 ];
 
 /// Brings the database to the newest schema.

@@ -34,6 +34,7 @@ fn key() -> Arc<Key> {
         tags: Arc::new(BTreeMap::new()),
         material: Arc::new(Material::made(MaterialId([1; 32]), &[2; 77])),
         earlier: Arc::default(),
+        pending: None,
         rotation: None,
         primary_region: None,
     })

@@ -145,11 +145,12 @@ impl Storage for SqliteStorage {
     }
 }
 
-/// Whether a change may end a key's material, which shall then be in no file.
+/// Whether a change may end a key's material, which shall then be in no file. Imported material is deleted
+/// and replaced by changes of its key, which are rare.
 fn ends_material(change: &Change) -> bool {
     match change {
         Change::DeleteKey(..) => true,
-        Change::PutKey(key) => key.origin == Origin::External && key.material.reference.is_empty(),
+        Change::PutKey(key) => key.origin == Origin::External,
         _ => false,
     }
 }
@@ -236,7 +237,7 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
 }
 
 /// Adds the materials that have no row yet; a new replica has several. Imported material comes and goes:
-/// its one row is replaced, and what it held is overwritten.
+/// its rows are replaced, and what they held is overwritten.
 fn put_materials(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
     if key.origin == Origin::External {
         transaction
@@ -249,7 +250,7 @@ fn put_materials(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<(
                 key.id.to_string()
             ])?;
     }
-    for material in key.materials() {
+    for material in key.materials().chain(key.pending.as_deref()) {
         put_material(transaction, key, material)?;
     }
     Ok(())
@@ -264,8 +265,8 @@ fn put_material(
     transaction
         .prepare_cached(
             "INSERT INTO key_material (account, region, key_id, id, reference, rotated_millis,
-                rotation_kind, expires_millis)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+                rotation_kind, expires_millis, description, is_pending)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             account,
@@ -276,6 +277,8 @@ fn put_material(
             material.rotated.map(|rotated| rotated.at.as_millis()),
             material.rotated.map(|rotated| rotated.kind.as_str()),
             material.expires.map(Timestamp::as_millis),
+            material.description,
+            key.pending.as_ref().is_some_and(|pending| pending.id == material.id),
         ])?;
     Ok(())
 }

@@ -7,7 +7,7 @@ import os
 import boto3
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa
 
 kms = boto3.client("kms")
 MESSAGE = b"a message"
@@ -78,7 +78,7 @@ def symmetric():
     assert metadata["KeyState"] == "Enabled" and metadata["ExpirationModel"] == NEVER, metadata
     assert metadata["CurrentKeyMaterialId"] == reply["KeyMaterialId"] and "ValidTo" not in metadata
     blob = kms.encrypt(KeyId=key, Plaintext=MESSAGE)["CiphertextBlob"]
-    for call in (kms.enable_key_rotation, kms.rotate_key_on_demand, kms.get_key_rotation_status):
+    for call in (kms.enable_key_rotation, kms.disable_key_rotation, kms.get_key_rotation_status):
         told = refused("UnsupportedOperationException", call, KeyId=key)
         assert told.endswith("origin is EXTERNAL which is not valid for this operation."), told
 
@@ -164,7 +164,75 @@ def tokens_and_wrappings():
     refused("UnsupportedOperationException", parameters, key=one, algorithm="RSAES_PKCS1_V1_5")
     refused("UnsupportedOperationException", parameters, key=one, algorithm="RSA_AES_KEY_WRAP_SHA_256")
     refused("ValidationException", parameters, key=one, spec="RSA_1024")
-    refused("UnsupportedOperationException", kms.create_key, Origin="EXTERNAL", KeySpec="ML_DSA_44", KeyUsage="SIGN_VERIFY")
+
+
+def rotations(key, client=kms):
+    """Each material of a key by its id, as ListKeyRotations shows it; the completed rotations in order."""
+    everything = client.list_key_rotations(KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+    completed = client.list_key_rotations(KeyId=key)["Rotations"]
+    assert [entry for entry in everything if "RotationDate" in entry] == completed, everything
+    return {entry["KeyMaterialId"]: entry for entry in everything}, completed
+
+
+def several_materials():
+    key, first, second = create(), os.urandom(32), os.urandom(32)
+    refused("KMSInvalidStateException", kms.rotate_key_on_demand, KeyId=key)
+    assert rotations(key) == ({}, [])
+    refused("IncorrectKeyMaterialException", bring, key=key, material=first, ImportType="EXISTING_KEY_MATERIAL", ExpirationModel=NEVER)
+    one = bring(key, first, ExpirationModel=NEVER, KeyMaterialDescription="the first")["KeyMaterialId"]
+    refused("KMSInvalidStateException", kms.rotate_key_on_demand, KeyId=key)
+    old = kms.encrypt(KeyId=key, Plaintext=MESSAGE)["CiphertextBlob"]
+
+    # Material that awaits its rotation does nothing yet, and can be replaced.
+    new = dict(ImportType="NEW_KEY_MATERIAL", ExpirationModel=NEVER)
+    refused("IncorrectKeyMaterialException", bring, key=key, material=first, **new)
+    refused("ValidationException", bring, key=key, material=second, KeyMaterialId=one, **new)
+    dropped = bring(key, os.urandom(32), **new)["KeyMaterialId"]
+    two = bring(key, second, KeyMaterialDescription="the second", **new)["KeyMaterialId"]
+    shown, completed = rotations(key)
+    assert set(shown) == {one, two} and dropped not in shown and completed == [], shown
+    assert shown[one]["KeyMaterialState"] == "CURRENT" and shown[two]["KeyMaterialState"] == "PENDING_ROTATION"
+    assert shown[two]["KeyMaterialDescription"] == "the second", shown
+    assert shown[two]["ImportState"] == "IMPORTED" and shown[two]["ExpirationModel"] == NEVER, shown
+    assert kms.encrypt(KeyId=key, Plaintext=MESSAGE).keys() and state(key) == "Enabled"
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"] == one
+
+    kms.rotate_key_on_demand(KeyId=key)
+    shown, completed = rotations(key)
+    assert [entry["KeyMaterialId"] for entry in completed] == [two], completed
+    assert completed[0]["RotationType"] == "ON_DEMAND" and shown[one]["KeyMaterialState"] == "NON_CURRENT"
+    assert shown[two]["KeyMaterialState"] == "CURRENT"
+    blob = kms.encrypt(KeyId=key, Plaintext=MESSAGE)["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=blob)["KeyMaterialId"] == two
+    assert kms.decrypt(CiphertextBlob=old)["KeyMaterialId"] == one
+    refused("KMSInvalidStateException", kms.rotate_key_on_demand, KeyId=key)
+
+    # A key needs all of its materials; each comes back as what it was, and nothing else does.
+    assert kms.delete_imported_key_material(KeyId=key, KeyMaterialId=one)["KeyMaterialId"] == one
+    shown, _ = rotations(key)
+    assert state(key) == "PendingImport" and shown[one]["ImportState"] == "PENDING_IMPORT", shown
+    assert "ExpirationModel" not in shown[one] and shown[one]["KeyMaterialDescription"] == "the first"
+    for call, arguments in (
+        (kms.decrypt, dict(CiphertextBlob=blob)),
+        (kms.encrypt, dict(KeyId=key, Plaintext=MESSAGE)),
+        (kms.rotate_key_on_demand, dict(KeyId=key)),
+    ):
+        refused("KMSInvalidStateException", call, **arguments)
+    refused("IncorrectKeyMaterialException", bring, key=key, material=second, KeyMaterialId=one, ExpirationModel=NEVER)
+    refused("IncorrectKeyMaterialException", bring, key=key, material=os.urandom(32))
+    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=9)).replace(microsecond=0)
+    bring(key, first, ValidTo=until)
+    shown, completed = rotations(key)
+    assert state(key) == "Enabled" and shown[one]["ValidTo"] == until, shown
+    assert shown[one]["KeyMaterialDescription"] == "the first" and len(completed) == 1, shown
+    metadata = kms.describe_key(KeyId=key)["KeyMetadata"]
+    assert metadata["ExpirationModel"] == "KEY_MATERIAL_EXPIRES" and metadata["ValidTo"] == until, metadata
+    assert kms.decrypt(CiphertextBlob=old)["Plaintext"] == MESSAGE
+
+    # What awaits its rotation leaves without a trace.
+    three = bring(key, os.urandom(32), **new)["KeyMaterialId"]
+    assert kms.delete_imported_key_material(KeyId=key, KeyMaterialId=three)["KeyMaterialId"] == three
+    assert three not in rotations(key)[0] and state(key) == "Enabled"
 
 
 def macs():
@@ -225,6 +293,28 @@ def pairs():
     refused("UnsupportedOperationException", bring, key=key, material=b"x", algorithm="RSA_AES_KEY_WRAP_SHA_256", ImportType="NEW_KEY_MATERIAL", ExpirationModel=NEVER)
 
 
+def lattices():
+    for level in ("44", "65", "87"):
+        private = getattr(mldsa, f"MLDSA{level}PrivateKey").generate()
+        for algorithm in ("RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_256"):
+            key = create(f"ML_DSA_{level}", "SIGN_VERIFY")
+            bring(key, pkcs8(private), algorithm)
+            signature = kms.sign(KeyId=key, Message=MESSAGE, SigningAlgorithm="ML_DSA_SHAKE_256")["Signature"]
+            private.public_key().verify(signature, MESSAGE)
+        other = getattr(mldsa, f"MLDSA{'65' if level != '65' else '44'}PrivateKey").generate()
+        refused("IncorrectKeyMaterialException", bring, key=key, material=pkcs8(other))
+    for level in ("768", "1024"):
+        private = getattr(mlkem, f"MLKEM{level}PrivateKey").generate()
+        key = create(f"ML_KEM_{level}", "ENCAPSULATE_DECAPSULATE")
+        bring(key, pkcs8(private))
+        same = dict(KeyId=key, EncapsulationAlgorithm="ML_KEM")
+        made = kms.encapsulate(**same)
+        assert private.decapsulate(made["SharedSecretCiphertextBlob"]) == made["SharedSecret"]
+        secret, ciphertext = private.public_key().encapsulate()
+        assert kms.decapsulate(SharedSecretCiphertextBlob=ciphertext, **same)["SharedSecret"] == secret
+        refused("IncorrectKeyMaterialException", bring, key=key, material=pkcs8(mldsa.MLDSA44PrivateKey.generate()))
+
+
 def multi_region():
     primary = kms.create_key(Origin="EXTERNAL", MultiRegion=True)["KeyMetadata"]["KeyId"]
     refused("KMSInvalidStateException", kms.replicate_key, KeyId=primary, ReplicaRegion="eu-west-1")
@@ -235,7 +325,7 @@ def multi_region():
     blob = kms.encrypt(KeyId=primary, Plaintext=MESSAGE)["CiphertextBlob"]
     there = boto3.client("kms", region_name="eu-west-1")
 
-    def import_there(of):
+    def import_there(of, **members):
         reply = there.get_parameters_for_import(
             KeyId=primary, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048"
         )
@@ -245,6 +335,7 @@ def multi_region():
             ImportToken=reply["ImportToken"],
             EncryptedKeyMaterial=wrap(public, "RSAES_OAEP_SHA_256", of),
             ExpirationModel=NEVER,
+            **members,
         )
 
     refused("IncorrectKeyMaterialException", import_there, of=os.urandom(32))
@@ -253,11 +344,39 @@ def multi_region():
     kms.delete_imported_key_material(KeyId=primary)
     assert state(primary) == "PendingImport"
     assert there.decrypt(CiphertextBlob=blob)["Plaintext"] == MESSAGE
+    bring(primary, material)
+
+    # The next material comes into the primary key first, and is rotated to once every replica has it.
+    second = os.urandom(32)
+    new = dict(ImportType="NEW_KEY_MATERIAL")
+    refused("UnsupportedOperationException", import_there, of=second, **new)
+    two = bring(primary, second, ExpirationModel=NEVER, **new)["KeyMaterialId"]
+    waits = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+    assert rotations(primary)[0][two]["KeyMaterialState"] == waits
+    assert rotations(primary, there)[0][two]["ImportState"] == "PENDING_IMPORT"
+    refused("KMSInvalidStateException", kms.rotate_key_on_demand, KeyId=primary)
+    assert import_there(of=second, ImportType="EXISTING_KEY_MATERIAL")["KeyMaterialId"] == two
+    there.delete_imported_key_material(KeyId=primary, KeyMaterialId=two)
+    assert rotations(primary)[0][two]["KeyMaterialState"] == waits
+    import_there(of=second)
+    for client in (kms, there):
+        assert rotations(primary, client)[0][two]["KeyMaterialState"] == "PENDING_ROTATION"
+    refused("UnsupportedOperationException", there.rotate_key_on_demand, KeyId=primary)
+    kms.rotate_key_on_demand(KeyId=primary)
+    rotated = there.encrypt(KeyId=primary, Plaintext=MESSAGE)["CiphertextBlob"]
+    for client in (kms, there):
+        assert client.decrypt(CiphertextBlob=rotated)["KeyMaterialId"] == two
+        assert client.decrypt(CiphertextBlob=blob)["KeyMaterialId"] == first
+    three = bring(primary, os.urandom(32), ExpirationModel=NEVER, **new)["KeyMaterialId"]
+    kms.delete_imported_key_material(KeyId=primary, KeyMaterialId=three)
+    assert three not in rotations(primary, there)[0]
 
 
 symmetric()
 tokens_and_wrappings()
+several_materials()
 macs()
 pairs()
+lattices()
 multi_region()
 print("done")
