@@ -59,6 +59,30 @@ impl Origin {
     }
 }
 
+/// Who decides about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyManager {
+    /// The account in which it is.
+    Customer,
+    /// AWS, for one of its services.
+    Aws,
+}
+
+impl KeyManager {
+    /// The name on the wire and in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "CUSTOMER",
+            Self::Aws => "AWS",
+        }
+    }
+
+    /// The inverse of `as_str`.
+    pub(crate) fn from_wire(name: &str) -> Option<Self> {
+        [Self::Customer, Self::Aws].into_iter().find(|manager| manager.as_str() == name)
+    }
+}
+
 /// What its owner has decided about a key. The key *state* that AWS shows follows from this and from
 /// whether the key store can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +115,7 @@ pub(crate) struct Key {
     pub(crate) spec: KeySpec,
     pub(crate) usage: KeyUsage,
     pub(crate) origin: Origin,
+    pub(crate) manager: KeyManager,
     /// The custom key store that holds the material; none for the default key store.
     pub(crate) custom_key_store: Option<Arc<str>>,
     pub(crate) policy: Arc<KeyPolicy>,

@@ -71,6 +71,14 @@ impl Call {
         ))
     }
 
+    /// The alias that a request names, if it names one of the caller's account.
+    pub(super) fn own_alias(&self, name: &str) -> Option<AliasName> {
+        match self.parse_key_name(name, Naming::KeyOrAlias).ok()? {
+            KeyName::Alias(realm, alias) if realm == self.realm => Some(alias),
+            _ => None,
+        }
+    }
+
     fn find_by_id(&self, realm: &RealmId, id: KeyId) -> Result<FoundKey, Fault> {
         let key = live_key(&self.state, realm, id, self.now)
             .ok_or_else(|| self.absent(realm, &realm.key_arn(id).to_string(), key_not_found))?;

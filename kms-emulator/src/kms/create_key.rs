@@ -13,7 +13,9 @@ use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, Members, Request, StringLimits};
-use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Material, Origin, PlannedKey};
+use crate::records::{
+    Key, KeyManager, KeySpec, KeyUsage, Lifecycle, Material, Origin, PlannedKey,
+};
 
 pub(super) struct CreateKey;
 
@@ -218,6 +220,7 @@ async fn make(call: &Call, input: &Input, draft: &Draft, id: KeyId) -> Result<Ke
         spec: draft.spec,
         usage: draft.usage,
         origin: draft.origin,
+        manager: KeyManager::Customer,
         custom_key_store: input.custom_key_store_id.as_deref().map(Into::into),
         policy,
         tags: Arc::new(input.tags.clone()),

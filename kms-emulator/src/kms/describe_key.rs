@@ -1,8 +1,7 @@
 //! DescribeKey.
 
-use super::access::Naming;
 use super::key_metadata::{KeyMetadata, KeyMetadataReply};
-use super::{Call, Operation, shapes};
+use super::{Call, Operation, aws_managed, shapes};
 use crate::policy::RequestFacts;
 use crate::protocol::{Fault, Members, Request};
 
@@ -25,7 +24,7 @@ impl Operation for DescribeKey {
     type Output = KeyMetadataReply;
 
     async fn run(call: &Call, input: Input) -> Result<KeyMetadataReply, Fault> {
-        let found = call.find_key(&input.key_id, Naming::KeyOrAlias)?;
+        let found = aws_managed::find_or_make(call, &input.key_id).await?;
         let key = found.authorize(call, RequestFacts::default())?;
         let state = key.state(call);
         Ok(KeyMetadataReply { key_metadata: KeyMetadata::of(call, key.key(), state) })

@@ -89,7 +89,7 @@ impl KeyMetadata {
             expiration_model: is_imported.then(|| ExpirationModel::of(valid_to).as_str()),
             custom_key_store_id: key.custom_key_store.as_ref().map(ToString::to_string),
             cloud_hsm_cluster_id: store.map(|store| store.cluster.clone()),
-            key_manager: "CUSTOMER",
+            key_manager: key.manager.as_str(),
             customer_master_key_spec: key.spec.as_str(),
             key_spec: key.spec.as_str(),
             encryption_algorithms: algorithms::encryption_names(key),

@@ -19,6 +19,7 @@
 mod access;
 mod algorithms;
 mod aliases;
+mod aws_managed;
 mod call;
 mod cancel_key_deletion;
 mod ciphertext;

@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 use crate::ids::{KeyId, RealmId, Region};
 use crate::policy::KeyPolicy;
 use crate::records::{
-    Alias, Key, KeySpec, KeyUsage, Lifecycle, Material, MaterialId, Origin, RootCredential,
-    Rotated, RotationKind, RotationSchedule, SecretAccessKey,
+    Alias, Key, KeyManager, KeySpec, KeyUsage, Lifecycle, Material, MaterialId, Origin,
+    RootCredential, Rotated, RotationKind, RotationSchedule, SecretAccessKey,
 };
 use crate::registry::State;
 
@@ -96,6 +96,7 @@ fn load_keys(
         let key_tags = tags.remove(&(realm.clone(), id)).map_or_else(|| no_tags.clone(), Arc::new);
         let (origin, spec, usage): (String, String, String) =
             (row.get("origin")?, row.get("spec")?, row.get("usage")?);
+        let manager: String = row.get("manager")?;
         let unknown =
             |what: &str, name: &str| damaged("key", id, format!("unknown {what} {name:?}"));
         state.put_key(Arc::new(Key {
@@ -107,6 +108,7 @@ fn load_keys(
             spec: KeySpec::from_wire(&spec).ok_or_else(|| unknown("spec", &spec))?,
             usage: KeyUsage::from_wire(&usage).ok_or_else(|| unknown("usage", &usage))?,
             origin: Origin::from_wire(&origin).ok_or_else(|| unknown("origin", &origin))?,
+            manager: KeyManager::from_wire(&manager).ok_or_else(|| unknown("manager", &manager))?,
             custom_key_store: row.get("custom_key_store")?,
             policy,
             tags: key_tags,

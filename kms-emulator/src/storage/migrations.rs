@@ -83,6 +83,8 @@ const STEPS: &[&str] = &[
     // 10: several imported materials, with descriptions, one of which may await its rotation.
     "ALTER TABLE key_material ADD COLUMN description TEXT;
      ALTER TABLE key_material ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;",
+    // 11: AWS managed keys.
+    "ALTER TABLE key ADD COLUMN manager TEXT NOT NULL DEFAULT 'CUSTOMER';",
 ];
 
 /// Brings the database to the newest schema.

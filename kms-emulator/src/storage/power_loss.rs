@@ -12,7 +12,7 @@ use super::{Change, SqliteStorage, Storage};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, RealmId};
 use crate::policy::{KeyPolicy, default_key_policy};
-use crate::records::{Key, KeySpec, KeyUsage, Lifecycle, Material, MaterialId, Origin};
+use crate::records::{Key, KeyManager, KeySpec, KeyUsage, Lifecycle, Material, MaterialId, Origin};
 
 const COMMITS: usize = 12;
 const CRASH_POINTS: usize = 600;
@@ -29,6 +29,7 @@ fn key() -> Arc<Key> {
         spec: KeySpec::SymmetricDefault,
         usage: KeyUsage::EncryptDecrypt,
         origin: Origin::AwsKms,
+        manager: KeyManager::Customer,
         custom_key_store: None,
         policy: Arc::new(KeyPolicy::parse(&default_key_policy(account)).unwrap()),
         tags: Arc::new(BTreeMap::new()),

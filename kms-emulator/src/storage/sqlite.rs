@@ -203,8 +203,8 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
         .prepare_cached(
             "INSERT INTO key (account, region, id, created_millis, description, lifecycle,
                 deletion_millis, deletion_window_days, origin, custom_key_store, policy, material_id,
-                spec, usage, rotation_period_days, rotation_next_millis, primary_region)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                spec, usage, rotation_period_days, rotation_next_millis, primary_region, manager)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
              ON CONFLICT DO UPDATE SET description = excluded.description,
                 lifecycle = excluded.lifecycle, deletion_millis = excluded.deletion_millis,
                 deletion_window_days = excluded.deletion_window_days, policy = excluded.policy,
@@ -231,6 +231,7 @@ fn put_key(transaction: &Transaction<'_>, key: &Key) -> rusqlite::Result<()> {
             key.rotation.map(|rotation| rotation.period_days),
             key.rotation.map(|rotation| rotation.next.as_millis()),
             key.primary_region.as_ref().map(Region::as_str),
+            key.manager.as_str(),
         ])?;
     put_materials(transaction, key)?;
     put_tags(transaction, key, &account, &id)

@@ -179,4 +179,25 @@ kms.replicate_key(KeyId=signer, ReplicaRegion="eu-west-1")
 signature = kms.sign(KeyId=signer, Message=b"m", SigningAlgorithm="ECDSA_SHA_256")["Signature"]
 verified = abroad.verify(KeyId=signer, Message=b"m", Signature=signature, SigningAlgorithm="ECDSA_SHA_256")
 assert verified["SignatureValid"] is True
+# An AWS managed key is made when its alias is first described; only its service uses it, nobody changes it.
+refused("NotFoundException", kms.encrypt, KeyId="alias/aws/s3", Plaintext=b"x")
+refused("NotFoundException", kms.describe_key, KeyId="alias/aws/no-such-service")
+managed = kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]
+assert managed["KeyManager"] == "AWS" and "S3 objects" in managed["Description"], managed
+assert kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]["Arn"] == managed["Arn"]
+named = {alias["AliasName"]: alias for alias in kms.list_aliases()["Aliases"]}
+assert named["alias/aws/s3"]["TargetKeyId"] == managed["KeyId"], named
+status = kms.get_key_rotation_status(KeyId=managed["KeyId"])
+assert status["KeyRotationEnabled"] and status["RotationPeriodInDays"] == 365, status
+assert "kms:ViaService" in kms.get_key_policy(KeyId=managed["KeyId"])["Policy"]
+for call, arguments in (
+    (kms.encrypt, dict(Plaintext=b"x")),
+    (kms.disable_key, {}),
+    (kms.disable_key_rotation, {}),
+    (kms.rotate_key_on_demand, {}),
+    (kms.schedule_key_deletion, {}),
+    (kms.put_key_policy, dict(Policy="{}")),
+    (kms.tag_resource, dict(Tags=[{"TagKey": "a", "TagValue": "b"}])),
+):
+    refused("AccessDeniedException", call, KeyId=managed["KeyId"], **arguments)
 print("done")
