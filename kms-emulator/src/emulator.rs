@@ -10,6 +10,7 @@ use strongroom_hsm::{Config as HsmConfig, Factory};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::admin;
 use crate::auth::{Authenticated, Caller, Credentials, generate_root_credential};
@@ -157,6 +158,7 @@ impl Emulator {
             let admin = admin::listen(dir, Arc::clone(&kms), stopped.clone());
             tasks.push(tokio::spawn(admin.map_err(unusable)?));
         }
+        tasks.push(tokio::spawn(kms::save_uses(Arc::clone(&kms), stopped.clone())));
         tasks.push(tokio::spawn(kms::rotate_due_keys(Arc::clone(&kms), stopped.clone())));
         tasks.push(tokio::spawn(cloudhsm::keep_up(Arc::clone(&kms), stopped.clone())));
         tasks.push(tokio::spawn(leftovers::clear(Arc::clone(&kms), stopped.clone())));
@@ -214,6 +216,11 @@ impl Emulator {
         self.dispatcher.clock()
     }
 
+    /// The `X-Amz-Target` of every operation that is provided.
+    pub fn targets(&self) -> impl Iterator<Item = String> {
+        self.dispatcher.targets()
+    }
+
     /// Does one operation as the account's root, the way an HTTP request is done but for the network
     /// and the signature: `target` is for example `TrentService.CreateKey`, `input` the request's JSON.
     ///
@@ -229,7 +236,11 @@ impl Emulator {
             Caller { identity: Authenticated::in_process(principal), region: self.region.clone() };
         let target = self.dispatcher.target(target).map_err(refused)?;
         let body = input.to_string();
-        let reply = self.dispatcher.run(&target, caller, body.as_bytes()).await.map_err(refused)?;
+        let reply = self
+            .dispatcher
+            .run(&target, caller, Uuid::new_v4(), body.as_bytes())
+            .await
+            .map_err(refused)?;
         let bytes = reply.into_bytes();
         if bytes.is_empty() {
             return Ok(Value::Null);

@@ -10,6 +10,7 @@ mod grant;
 mod key_spec;
 mod material;
 mod planned_key;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(crate) use grant::{Grant, GrantConstraints, GrantTerms};
 pub(crate) use key_spec::{KeySpec, KeyUsage};
 pub(crate) use material::{Material, MaterialId, Rotated, RotationKind};
 pub(crate) use planned_key::PlannedKey;
+pub(crate) use usage::{LastUsage, Usage};
 
 /// Where a key's material was made and lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +132,7 @@ pub(crate) struct Key {
     pub(crate) rotation: Option<RotationSchedule>,
     /// The Region of the primary key; none for a single-Region key.
     pub(crate) primary_region: Option<Region>,
+    pub(crate) last_usage: Arc<LastUsage>,
 }
 
 impl Key {

@@ -229,6 +229,7 @@ impl AuthorizedKey {
     /// Checks that the key's state allows the operation.
     pub(super) fn in_state(self, call: &Call) -> Result<UsableKey, Fault> {
         let allows = state_table::check(call.operation, self.state(call), &self.key.arn())?;
+        call.note_key(&self.key);
         Ok(UsableKey { key: self.key, _proofs: (self.proof, allows) })
     }
 

@@ -134,6 +134,7 @@ impl Service {
             pending: None,
             rotation: Some(rotation),
             primary_region: None,
+            last_usage: Arc::default(),
         })
     }
 }

@@ -1,13 +1,16 @@
 //! One request, as an operation sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::Kms;
+use uuid::Uuid;
+
+use super::{Kms, last_usage};
 use crate::auth::Caller;
 use crate::clock::Timestamp;
 use crate::ids::RealmId;
 use crate::policy::{self, Authorized, Principal, Query, RequestFacts};
 use crate::protocol::Fault;
+use crate::records::Key;
 use crate::registry::{Draft, State, UpdateError};
 
 /// Who asks, where, and the state of that moment.
@@ -21,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) state: Arc<State>,
     pub(crate) now: Timestamp,
     principal: Arc<Principal>,
+    /// The keys that a cryptographic operation works with: no operation has more than two.
+    used: [OnceLock<Arc<Key>>; 2],
 }
 
 impl Call {
@@ -29,12 +34,29 @@ impl Call {
         let principal = Arc::clone(caller.identity.principal());
         let realm = RealmId { account: principal.account, region: caller.region };
         let (state, now) = (kms.registry.state(), kms.clock.now());
-        Self { kms, operation, realm, state, now, principal }
+        Self { kms, operation, realm, state, now, principal, used: Default::default() }
     }
 
     /// Who asks.
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Remembers a key with which the operation works, if that counts as a use of it.
+    pub(super) fn note_key(&self, key: &Arc<Key>) {
+        if last_usage::is_tracked(self.operation) {
+            // A slot that is taken hands the key back, for the next one.
+            let mut key = Some(Arc::clone(key));
+            for slot in &self.used {
+                key = key.and_then(|key| slot.set(key).err());
+            }
+        }
+    }
+
+    /// Notes that the operation has succeeded, as the last use of its keys.
+    pub(crate) fn note_usage(&self, request_id: Uuid) {
+        let keys = self.used.iter().filter_map(OnceLock::get).map(AsRef::as_ref);
+        last_usage::note(self.operation, keys, self.now, request_id, None);
     }
 
     /// Decides an operation that has no key: identity policies alone.

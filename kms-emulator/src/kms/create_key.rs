@@ -13,9 +13,7 @@ use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
 use crate::protocol::{Fault, Members, Request, StringLimits};
-use crate::records::{
-    Key, KeyManager, KeySpec, KeyUsage, Lifecycle, Material, Origin, PlannedKey,
-};
+use crate::records::{Key, KeyManager, KeySpec, KeyUsage, Lifecycle, Material, Origin, PlannedKey};
 
 pub(super) struct CreateKey;
 
@@ -229,5 +227,6 @@ async fn make(call: &Call, input: &Input, draft: &Draft, id: KeyId) -> Result<Ke
         pending: None,
         rotation: None,
         primary_region: input.multi_region.then(|| call.realm.region.clone()),
+        last_usage: Arc::default(),
     })
 }

@@ -13,7 +13,7 @@
 //! # How to add an operation
 //! 1. Write `kms/<operation>.rs`: a unit struct, its `Input` with `Request`, its `Output` with
 //!    `Serialize`, and `impl Operation`.
-//! 2. Register it in `operations.rs`, and take its name from the list of unsupported ones.
+//! 2. Register it in `operations.rs`.
 //! 3. An operation on a key has its row in `state_table.rs` already.
 
 mod access;
@@ -48,6 +48,7 @@ mod generate_data_key;
 mod generate_data_key_pair;
 mod generate_mac;
 mod generate_random;
+mod get_key_last_usage;
 mod get_key_policy;
 mod get_parameters_for_import;
 mod get_public_key;
@@ -58,6 +59,7 @@ mod key_metadata;
 mod key_policy;
 mod key_rotation;
 mod key_state;
+mod last_usage;
 mod list_aliases;
 mod list_grants;
 mod list_key_policies;
@@ -95,9 +97,10 @@ use crate::registry::Registry;
 pub(crate) use call::Call;
 pub(crate) use connection::resume_all;
 pub(crate) use import::without_expired_material;
+pub(crate) use last_usage::save_uses;
 pub(crate) use multi_region::{after_deletion, put_shared};
 pub(crate) use operation::{Operation, Registration, register};
-pub(crate) use operations::{OPERATIONS, UNSUPPORTED};
+pub(crate) use operations::OPERATIONS;
 pub(crate) use rotation::rotate_due_keys;
 
 /// What all operations share: the state, the key stores, the time.

@@ -1,5 +1,4 @@
-//! The one table of the KMS's operations. What is not in it does not exist, what is in the second list
-//! is refused.
+//! The one table of the KMS's operations. What is not in it does not exist.
 
 use super::cancel_key_deletion::CancelKeyDeletion;
 use super::connect_custom_key_store::ConnectCustomKeyStore;
@@ -22,6 +21,7 @@ use super::generate_data_key::{GenerateDataKey, GenerateDataKeyWithoutPlaintext}
 use super::generate_data_key_pair::{GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext};
 use super::generate_mac::{GenerateMac, VerifyMac};
 use super::generate_random::GenerateRandom;
+use super::get_key_last_usage::GetKeyLastUsage;
 use super::get_key_policy::GetKeyPolicy;
 use super::get_parameters_for_import::GetParametersForImport;
 use super::get_public_key::GetPublicKey;
@@ -54,7 +54,7 @@ const ATTESTED_BYTES: usize = 512 * 1024;
 /// Longest body of a request with a policy of 32 KiB, every character of which JSON may write as six.
 const POLICY_BYTES: usize = 1024 * 1024;
 
-/// Every operation that is provided.
+/// Every operation of the API model.
 pub(crate) static OPERATIONS: &[Registration] = &[
     register::<CancelKeyDeletion>(NAMES_BYTES),
     register::<ConnectCustomKeyStore>(NAMES_BYTES),
@@ -83,6 +83,7 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<GenerateDataKeyWithoutPlaintext>(NAMES_BYTES),
     register::<GenerateMac>(NAMES_BYTES),
     register::<GenerateRandom>(ATTESTED_BYTES),
+    register::<GetKeyLastUsage>(NAMES_BYTES),
     register::<GetKeyPolicy>(NAMES_BYTES),
     register::<GetKeyRotationStatus>(NAMES_BYTES),
     register::<GetParametersForImport>(NAMES_BYTES),
@@ -112,6 +113,3 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<Verify>(NAMES_BYTES),
     register::<VerifyMac>(NAMES_BYTES),
 ];
-
-/// Every other operation of the API model.
-pub(crate) static UNSUPPORTED: &[&str] = &["GetKeyLastUsage"];

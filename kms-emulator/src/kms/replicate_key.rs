@@ -134,6 +134,7 @@ fn replica(call: &Call, primary: &Key, input: &Input, region: Region) -> Result<
         lifecycle: Lifecycle::Enabled,
         policy,
         tags: Arc::new(input.tags.clone()),
+        last_usage: Arc::default(),
         ..without_imports(primary)
     })
 }

@@ -81,6 +81,7 @@ const TABLE: &[Row] = &[
     row("GenerateDataKeyPairWithoutPlaintext", [Yes, Disabled, Pending, Import, Away, Creating, Yes]),
     row("GenerateDataKeyWithoutPlaintext", [Yes, Disabled, Pending, Import, Away, Creating, Yes]),
     row("GenerateMac", [Yes, Disabled, Pending, Import, Na, Creating, Yes]),
+    row("GetKeyLastUsage", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     row("GetKeyPolicy", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     row("GetKeyRotationStatus", [Depends, Depends, Depends, External, Unsupported, Depends, Depends]),
     row("GetParametersForImport", [Depends, Depends, Pending, Yes, Unsupported, Creating, Updating]),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::State;
 use crate::ids::{AliasName, BackupId, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
 use crate::records::{
-    Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential,
+    Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential, Usage,
 };
 use crate::storage::Change;
 
@@ -36,6 +36,13 @@ impl Draft {
         let key = Arc::new(key);
         self.state.put_key(Arc::clone(&key));
         self.changes.push(Change::PutKey(key));
+    }
+
+    /// Makes the last use of a key durable, if the key is still there; readers have it already.
+    pub(crate) fn put_usage(&mut self, key: &Arc<Key>, usage: &Arc<Usage>) {
+        if self.state.key(&key.realm, key.id).is_some() {
+            self.changes.push(Change::PutUsage(Arc::clone(key), Arc::clone(usage)));
+        }
     }
 
     /// Removes a key with its material, tags, aliases and grants.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
+use crate::clock::Timestamp;
 use crate::ids::{AliasName, BackupId, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
 use crate::records::{
     Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential,
@@ -14,6 +15,7 @@ use crate::records::{
 pub(crate) struct State {
     realms: RedBlackTreeMapSync<RealmId, Arc<Realm>>,
     root_credentials: RedBlackTreeMapSync<String, Arc<RootCredential>>,
+    usage_tracked_since: Option<Timestamp>,
 }
 
 /// Everything of one account in one Region.
@@ -96,6 +98,15 @@ impl State {
     /// Every key of every account and Region.
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Arc<Key>> {
         self.realms.values().flat_map(|realm| realm.keys.values())
+    }
+
+    /// When the uses of keys began to be noted, if there were keys before that.
+    pub(crate) fn usage_tracked_since(&self) -> Option<Timestamp> {
+        self.usage_tracked_since
+    }
+
+    pub(crate) fn set_usage_tracked_since(&mut self, since: Timestamp) {
+        self.usage_tracked_since = Some(since);
     }
 
     /// The root credentials of all accounts.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::auth::{self, Caller, Credentials, SignedRequest};
 use crate::clock::Clock;
 use crate::cloudhsm;
@@ -19,10 +21,14 @@ pub(crate) enum Service {
 impl Service {
     /// The service of a target prefix.
     fn of_prefix(prefix: &str) -> Option<Self> {
-        match prefix {
-            "TrentService" => Some(Self::Kms),
-            "BaldrApiService" => Some(Self::CloudHsm),
-            _ => None,
+        [Self::Kms, Self::CloudHsm].into_iter().find(|service| service.prefix() == prefix)
+    }
+
+    /// What its targets begin with.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Kms => "TrentService",
+            Self::CloudHsm => "BaldrApiService",
         }
     }
 
@@ -77,7 +83,7 @@ impl Dispatcher {
     /// A dispatcher for all services.
     pub(crate) fn new(kms: Arc<Kms>, credentials: Credentials) -> Self {
         let tables = [
-            (Service::Kms, kms::OPERATIONS, kms::UNSUPPORTED),
+            (Service::Kms, kms::OPERATIONS, &[][..]),
             (Service::CloudHsm, cloudhsm::OPERATIONS, cloudhsm::UNSUPPORTED),
         ];
         let (mut provided, mut unsupported) = (HashMap::new(), HashMap::new());
@@ -96,6 +102,11 @@ impl Dispatcher {
     /// Switches the HSMs of all clusters off.
     pub(crate) async fn stop_hsms(&self) {
         self.kms.cloudhsm.stop().await;
+    }
+
+    /// The `X-Amz-Target` of every operation that is provided.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = String> {
+        self.provided.keys().map(|(service, name)| format!("{}.{name}", service.prefix()))
     }
 
     /// Finds what an `X-Amz-Target` names.
@@ -137,12 +148,15 @@ impl Dispatcher {
         &self,
         target: &Target,
         caller: Caller,
+        request_id: Uuid,
         body: &[u8],
     ) -> Result<Reply, Fault> {
         match target {
             Target::Provided(_, registration) => {
                 let call = Call::new(Arc::clone(&self.kms), caller, registration.name);
-                registration.run(&call, body).await
+                let reply = registration.run(&call, body).await?;
+                call.note_usage(request_id);
+                Ok(reply)
             }
             Target::Unsupported(_, name) => {
                 Err(Fault::unsupported(format!("The operation {name} is not provided here.")))

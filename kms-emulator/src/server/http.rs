@@ -41,7 +41,7 @@ pub(super) async fn answer(
     if sts::is_query(&parts) {
         return Ok(answer_query(dispatcher, id, &parts, body).await);
     }
-    Ok(match answer_json(dispatcher, &parts, body).await {
+    Ok(match answer_json(dispatcher, id, &parts, body).await {
         Ok(reply) => response(id, StatusCode::OK, JSON, reply),
         Err(fault) => refusal(id, &fault),
     })
@@ -49,6 +49,7 @@ pub(super) async fn answer(
 
 async fn answer_json(
     dispatcher: &Dispatcher,
+    id: Uuid,
     parts: &Parts,
     body: Incoming,
 ) -> Result<Bytes, Fault> {
@@ -61,7 +62,7 @@ async fn answer_json(
     let target = dispatcher.target(target)?;
     let body = read_body(body, target.body_bytes_max()).await?;
     let caller = dispatcher.authenticate(&target, signed_request(parts, &body))?;
-    let reply = dispatcher.run(&target, caller, &body).await?;
+    let reply = dispatcher.run(&target, caller, id, &body).await?;
     Ok(reply.into_bytes())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::{StorageError, backups, clusters, grants, planned_keys};
+use super::{StorageError, backups, clusters, grants, planned_keys, usage};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, RealmId, Region};
 use crate::policy::KeyPolicy;
@@ -35,7 +35,8 @@ pub(super) fn load(connection: &Connection) -> Result<State, StorageError> {
     load_credentials(connection, &mut state)?;
     let mut tags = load_tags(connection)?;
     let mut others = load_other_materials(connection)?;
-    load_keys(connection, &mut tags, &mut others, &mut state)?;
+    let mut usages = usage::load(connection, &mut state)?;
+    load_keys(connection, &mut tags, &mut others, &mut usages, &mut state)?;
     load_aliases(connection, &mut state)?;
     grants::load(connection, &mut state)?;
     clusters::load(connection, &mut state)?;
@@ -75,6 +76,7 @@ fn load_keys(
     connection: &Connection,
     tags: &mut Tags,
     others: &mut Others,
+    usages: &mut usage::Usages,
     state: &mut State,
 ) -> Result<(), StorageError> {
     // Most keys share the default policy of their account: each text is parsed and kept once.
@@ -92,6 +94,7 @@ fn load_keys(
         let id: KeyId = parse(row, "key", "id")?;
         let realm = realm(row, "key")?;
         let policy = policy(row, id, &mut policies)?;
+        let last_usage = usages.remove(&(realm.clone(), id)).unwrap_or_default();
         let others = others.remove(&(realm.clone(), id)).unwrap_or_default();
         let key_tags = tags.remove(&(realm.clone(), id)).map_or_else(|| no_tags.clone(), Arc::new);
         let (origin, spec, usage): (String, String, String) =
@@ -117,6 +120,7 @@ fn load_keys(
             pending: others.pending,
             rotation: rotation(row)?,
             primary_region: primary_region(row)?,
+            last_usage,
         }));
     }
     Ok(())

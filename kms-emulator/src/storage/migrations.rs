@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{StorageError, backups, clusters, grants, planned_keys};
+use super::{StorageError, backups, clusters, grants, planned_keys, usage};
 
 /// Every step ever released, oldest first. Append only.
 const STEPS: &[&str] = &[
@@ -85,6 +85,8 @@ const STEPS: &[&str] = &[
      ALTER TABLE key_material ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;",
     // 11: AWS managed keys.
     "ALTER TABLE key ADD COLUMN manager TEXT NOT NULL DEFAULT 'CUSTOMER';",
+    // 12: the last use of each key.
+    usage::TABLES,
 ];
 
 /// Brings the database to the newest schema.

@@ -28,13 +28,14 @@ mod planned_keys;
 #[cfg(test)]
 mod power_loss;
 mod sqlite;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ids::{AliasName, BackupId, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
 use crate::records::{
-    Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential,
+    Alias, Backup, Cluster, CustomKeyStore, Grant, Key, PlannedKey, RootCredential, Usage,
 };
 use crate::registry::State;
 
@@ -47,6 +48,8 @@ pub(crate) enum Change {
     PutRootCredential(Arc<RootCredential>),
     /// A key, new or in place of the one with its id.
     PutKey(Arc<Key>),
+    /// The last use of a key that is there.
+    PutUsage(Arc<Key>, Arc<Usage>),
     /// A key and everything of it.
     DeleteKey(RealmId, KeyId),
     /// An alias, new or in place of the one with its name.

@@ -38,6 +38,7 @@ fn key() -> Arc<Key> {
         pending: None,
         rotation: None,
         primary_region: None,
+        last_usage: Arc::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
 use super::{
-    Change, Storage, StorageError, backups, clusters, grants, load, migrations, planned_keys,
+    Change, Storage, StorageError, backups, clusters, grants, load, migrations, planned_keys, usage,
 };
 use crate::clock::Timestamp;
 use crate::ids::Region;
@@ -58,6 +58,7 @@ impl SqliteStorage {
             match change {
                 Change::PutRootCredential(credential) => put_credential(&transaction, credential)?,
                 Change::PutKey(key) => put_key(&transaction, key)?,
+                Change::PutUsage(key, usage) => usage::put(&transaction, key, usage)?,
                 Change::DeleteKey(realm, id) => {
                     transaction
                         .prepare_cached(

@@ -1,7 +1,6 @@
 //! K4: altered and unauthenticated requests are refused.
 
 use proptest::prelude::*;
-use serde_json::json;
 
 use crate::harness::Server;
 use crate::signer::RawRequest;
@@ -109,39 +108,13 @@ async fn what_decides_must_be_signed() {
 #[tokio::test]
 async fn no_operation_answers_without_credentials() {
     let server = Server::start().await;
-    let mut routes = 0;
-    for target in [
-        "TrentService.CreateKey",
-        "TrentService.DescribeKey",
-        "TrentService.ListKeys",
-        "TrentService.Encrypt",
-        "TrentService.Decrypt",
-        "TrentService.ReEncrypt",
-        "TrentService.GenerateDataKey",
-        "TrentService.GenerateDataKeyWithoutPlaintext",
-        "TrentService.GenerateRandom",
-        "TrentService.CreateAlias",
-        "TrentService.UpdateAlias",
-        "TrentService.DeleteAlias",
-        "TrentService.ListAliases",
-        "TrentService.EnableKey",
-        "TrentService.DisableKey",
-        "TrentService.ScheduleKeyDeletion",
-        "TrentService.CancelKeyDeletion",
-        "TrentService.GetKeyPolicy",
-        "TrentService.PutKeyPolicy",
-        "TrentService.TagResource",
-        "TrentService.UntagResource",
-        "TrentService.ListResourceTags",
-        "TrentService.Encapsulate",
-        "TrentService.CreateCustomKeyStore",
-        "BaldrApiService.CreateCluster",
-        "BaldrApiService.DescribeClusters",
-    ] {
-        let reply = server.send(&RawRequest::json(&server.host(), target, "{}")).await;
+    let mut routes = 0_usize;
+    for target in server.emulator.targets() {
+        let reply = server.send(&RawRequest::json(&server.host(), &target, "{}")).await;
         assert_eq!(reply.code(), "MissingAuthenticationTokenException", "{target}");
         routes += 1;
     }
+    assert!(routes > 60, "{routes} routes");
     println!("K4: {routes} routes without credentials, 0 accepted");
 }
 
@@ -231,22 +204,11 @@ fn every_mutation_of_a_signed_request_is_refused() {
 }
 
 #[tokio::test]
-async fn unknown_and_unsupported_operations() {
+async fn unknown_operations() {
     let server = Server::start().await;
-    let send = async |service: &str, target: &str| {
+    for target in ["TrentService.Frobnicate", "Other.CreateKey"] {
         let plain = RawRequest::json(&server.host(), target, "{}");
-        server.send(&server.signer(service).sign(&plain)).await
-    };
-    assert_eq!(send("kms", "TrentService.Frobnicate").await.code(), "UnknownOperationException");
-    assert_eq!(send("kms", "Other.CreateKey").await.code(), "UnknownOperationException");
-    assert_eq!(
-        send("kms", "TrentService.Encapsulate").await.code(),
-        "UnsupportedOperationException"
-    );
-    let reply = send("cloudhsm", "BaldrApiService.CopyBackupToRegion").await;
-    assert_eq!(reply.code(), "UnsupportedOperationException");
-    assert_eq!(
-        server.emulator.call("TrentService.Encapsulate", &json!({})).await.unwrap_err().code,
-        "UnsupportedOperationException"
-    );
+        let reply = server.send(&server.signer("kms").sign(&plain)).await;
+        assert_eq!(reply.code(), "UnknownOperationException", "{target}");
+    }
 }

@@ -251,10 +251,6 @@ async fn other_kinds_of_keys_are_refused() {
         (r#"{"KeySpec":"SM2","KeyUsage":"SIGN_VERIFY"}"#, "UnsupportedOperationException"),
         (r#"{"KeySpec":"RSA_2048"}"#, "ValidationException"),
         (
-            r#"{"Origin":"EXTERNAL","KeySpec":"ML_DSA_44","KeyUsage":"SIGN_VERIFY"}"#,
-            "UnsupportedOperationException",
-        ),
-        (
             r#"{"Origin":"EXTERNAL","CustomKeyStoreId":"cks-1234567890abcdef0"}"#,
             "UnsupportedOperationException",
         ),

@@ -9,14 +9,20 @@ use crate::signer::RawRequest;
 
 /// The limit of every operation that names things.
 const BODY_BYTES_MAX: usize = 128 * 1024;
+/// The limit of those that may carry an attestation document.
+const ATTESTED_BYTES_MAX: usize = 512 * 1024;
 
 #[tokio::test]
 async fn bodies_at_the_limit_and_beyond() {
     let server = Server::start().await;
-    for (bytes, status) in [(BODY_BYTES_MAX, 200), (BODY_BYTES_MAX + 1, 413)] {
-        let body = format!("{}{}", r#"{"NumberOfBytes":1}"#, " ".repeat(bytes - 19));
-        assert_eq!(body.len(), bytes);
-        assert_eq!(server.kms("GenerateRandom", &body).await.status, status, "{bytes}");
+    for (operation, input, bytes_max) in [
+        ("ListKeys", "{}", BODY_BYTES_MAX),
+        ("GenerateRandom", r#"{"NumberOfBytes":1}"#, ATTESTED_BYTES_MAX),
+    ] {
+        for (bytes, status) in [(bytes_max, 200), (bytes_max + 1, 413)] {
+            let body = format!("{input}{}", " ".repeat(bytes - input.len()));
+            assert_eq!(server.kms(operation, &body).await.status, status, "{operation} {bytes}");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod grants;
 mod harness;
 mod hsm_processes;
 mod import;
+mod last_usage;
 mod leftovers;
 mod life_cycle;
 mod limits;
