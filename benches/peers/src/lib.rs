@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! pins/NAME.KIND      what to install and how (go, pip, npm, cargo); the one place a version is named,
-//!                     or a list of the files below benches/peers that a driver is built from (crate, maven)
+//!                     or a list of the files below benches/peers that a driver is built from (crate, maven, gomod)
 //! <peers>/NAME/pin    a copy of the pin (and of the files that it lists), written last: the mark of a complete installation
 //! ```
 //!
@@ -18,6 +18,7 @@
 //! | [`s3`] | MinIO and SeaweedFS as servers on loopback |
 //! | [`identity`] | the one user whom every server knows |
 //! | [`kms`] | our own `strongroom-kms serve` as a process of its own |
+//! | [`kms_client`] | AWS SDKs in other languages, each doing one list of tasks with a KMS |
 //! | [`other_kms`] | other emulators of KMS |
 //! | [`esdk`] | other implementations of the AWS Encryption SDK, each behind a driver |
 //! | [`own`] | the project's own programs, built if they are not there |
@@ -38,6 +39,7 @@
 pub mod esdk;
 pub mod identity;
 pub mod kms;
+pub mod kms_client;
 pub mod other_kms;
 pub mod own;
 pub mod peer;

@@ -26,13 +26,15 @@ pub enum Peer {
     NodeEncryptionSdk,
     /// The driver of the official Rust implementation, `aws-esdk`.
     RustEncryptionSdk,
-    /// A folder with the classes of the driver of `aws-encryption-sdk-java`, and beside it `lib`, which
-    /// has what they need; Java itself is the system's.
+    /// A folder with the classes of the drivers of `aws-encryption-sdk-java` and of its KMS client, and beside
+    /// it `lib`, which has what they need; Java itself is the system's.
     JavaEncryptionSdk,
     /// moto's server, an emulator of AWS services.
     Moto,
     /// local-kms, an emulator of AWS KMS.
     LocalKms,
+    /// The program that does the tasks of [`crate::kms_client`] with the AWS SDK for Go.
+    GoKmsTasks,
 }
 
 impl Peer {
@@ -51,6 +53,7 @@ impl Peer {
             Self::JavaEncryptionSdk => "java-esdk",
             Self::Moto => "venv-moto",
             Self::LocalKms => "local-kms",
+            Self::GoKmsTasks => "go-kms-tasks",
         }
     }
 
@@ -78,6 +81,13 @@ impl Peer {
                 include_str!("../pins/java-esdk.maven"),
                 include_str!("../drivers/java/pom.xml"),
                 include_str!("../drivers/java/Driver.java"),
+                include_str!("../drivers/java/KmsTasks.java"),
+            ),
+            Self::GoKmsTasks => concat!(
+                include_str!("../pins/go-kms-tasks.gomod"),
+                include_str!("../drivers/go/go.mod"),
+                include_str!("../drivers/go/go.sum"),
+                include_str!("../drivers/go/main.go"),
             ),
         }
     }
@@ -96,6 +106,7 @@ impl Peer {
             Self::JavaEncryptionSdk => "classes",
             Self::Moto => "bin/moto_server",
             Self::LocalKms => "bin/local-kms",
+            Self::GoKmsTasks => "bin/kms-tasks",
         }
     }
 

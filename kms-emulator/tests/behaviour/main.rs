@@ -21,6 +21,7 @@ mod marker;
 mod policies;
 mod python;
 mod rotation;
+mod sdk_tasks;
 mod services;
 mod signer;
 mod state_table;
