@@ -34,6 +34,8 @@ pub(crate) struct Node {
     is_refused: AtomicBool,
     /// Set while the HSM has no session for anybody.
     is_exhausted: AtomicBool,
+    /// Whether `silence` says anything: requests look here, and take no lock.
+    was_silent: AtomicBool,
     silence: Mutex<Silence>,
 }
 
@@ -57,6 +59,7 @@ impl Node {
             keys: RwLock::default(),
             is_refused: AtomicBool::new(false),
             is_exhausted: AtomicBool::new(false),
+            was_silent: AtomicBool::new(false),
             silence: Mutex::default(),
         }
     }
@@ -92,6 +95,7 @@ impl Node {
     /// next request would wait as long.
     pub(super) fn give_up(&self) {
         drop(self.take_sessions());
+        self.was_silent.store(true, Ordering::Relaxed);
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
         let doubled = SILENCE_MILLIS_MIN.saturating_mul(1_u64 << silence.times.min(8));
         silence.times = silence.times.saturating_add(1);
@@ -101,7 +105,10 @@ impl Node {
 
     /// Takes note that the HSM answered.
     pub(super) fn hear(&self) {
-        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Silence::default();
+        if self.was_silent.load(Ordering::Relaxed) && self.was_silent.swap(false, Ordering::Relaxed)
+        {
+            *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Silence::default();
+        }
     }
 
     /// Whether the HSM is left alone for now.
