@@ -284,6 +284,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sealed_before_there_was_a_quorum_still_opens() {
+        let mut contents = Contents::default();
+        contents.add_user(user("kmsuser")).unwrap();
+        let now = crate::codec::encode(&contents);
+        // Two values and the number of keys.
+        let before = now.get(..now.len() - 6).unwrap();
+        let opened: Contents = crate::codec::decode(before).unwrap();
+        assert_eq!((opened.users.len(), opened.quorum.keys.len()), (1, 0));
+    }
+
+    #[test]
     fn a_device_has_room_for_1024_users() {
         let mut contents = Contents::default();
         for number in 0..USERS_MAX {

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 
+mod hsm_cli;
 mod quorum;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
