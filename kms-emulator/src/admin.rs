@@ -18,6 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::backup;
 use crate::cloudhsm::{Health, NetworkChange, NetworkFaults};
 use crate::ids::HsmId;
 use crate::kms::Kms;
@@ -46,6 +47,10 @@ pub enum AdminRequest {
     ShowNetwork,
     /// Makes something wrong with it, or mends it.
     ChangeNetwork(NetworkChange),
+    /// Reads the file of accounts, users and roles again.
+    ReloadPrincipals,
+    /// Backs the data directory up into another one.
+    BackUp(PathBuf),
 }
 
 /// An HSM, as the operator sees it.
@@ -137,10 +142,14 @@ async fn exchange(dir: &Path, request: &AdminRequest) -> Result<Reply, AdminErro
     exchange.await.map_err(no_server)
 }
 
+/// Reads the file of accounts, users and roles again; an error is for the operator.
+pub(crate) type Reload = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// Opens the channel in `dir`; the future serves it until `stop` changes.
 pub(crate) fn listen(
     dir: &Path,
     kms: Arc<Kms>,
+    reload: Reload,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<impl Future<Output = ()> + use<>> {
     let path = dir.join(SOCKET);
@@ -148,7 +157,8 @@ pub(crate) fn listen(
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let open = File::open(dir)?;
+    let dir = dir.to_owned();
+    let open = File::open(&dir)?;
     let listener = UnixListener::bind(socket_in(&open))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     Ok(async move {
@@ -159,7 +169,7 @@ pub(crate) fn listen(
             };
             // One after the other: the operator has two hands.
             match accepted {
-                Ok((stream, _)) => serve(&kms, stream).await,
+                Ok((stream, _)) => serve(&kms, &dir, &reload, stream).await,
                 Err(error) => tracing::warn!(%error, "the operator was not let in"),
             }
         }
@@ -171,10 +181,18 @@ fn socket_in(dir: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd()))
 }
 
-async fn serve(kms: &Kms, mut stream: UnixStream) {
+async fn serve(kms: &Kms, dir: &Path, reload: &Reload, mut stream: UnixStream) {
     let wait = Duration::from_secs(ANSWER_SECONDS_MAX);
     let exchange = async {
         let reply = match serde_json::from_str(&read_line(&mut stream).await?) {
+            Ok(AdminRequest::ReloadPrincipals) => match reload() {
+                Ok(()) => Reply::Hsms(Vec::new()),
+                Err(reason) => Reply::Refused(reason),
+            },
+            Ok(AdminRequest::BackUp(to)) => match backup::take(kms, dir, &to).await {
+                Ok(()) => Reply::Hsms(Vec::new()),
+                Err(error) => Reply::Refused(error.to_string()),
+            },
             Ok(request) => execute(kms, &request).await.unwrap_or_else(Reply::Refused),
             Err(error) => Reply::Refused(format!("the request is malformed: {error}")),
         };
@@ -195,10 +213,25 @@ async fn read_line(stream: &mut UnixStream) -> std::io::Result<String> {
     if line.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(line) }
 }
 
+/// Does to HSMs what the operator asks; returns those that it was about, as they are after it.
+pub(crate) async fn execute_on_hsms(
+    kms: &Kms,
+    request: &AdminRequest,
+) -> Result<Vec<HsmReport>, String> {
+    match execute(kms, request).await? {
+        Reply::Hsms(hsms) => Ok(hsms),
+        Reply::Network(_) => Ok(Vec::new()),
+        Reply::Refused(reason) => Err(reason),
+    }
+}
+
 async fn execute(kms: &Kms, request: &AdminRequest) -> Result<Reply, String> {
     let plane = &kms.cloudhsm;
     let hsms = match request {
         AdminRequest::List => all(kms),
+        AdminRequest::BackUp(_) | AdminRequest::ReloadPrincipals => {
+            return Err("that is not about HSMs".to_owned());
+        }
         AdminRequest::Start(id) => {
             let (cluster, hsm) = find(kms, id)?;
             plane.power_on(&cluster, &hsm).await.map_err(|error| error.to_string())?;

@@ -1,8 +1,8 @@
 //! A whole server in one value: for `strongroom-kms serve`, and for Rust programs that want a KMS inside.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,22 +10,27 @@ use strongroom_hsm::{Config as HsmConfig, Factory};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use crate::admin;
-use crate::auth::{Authenticated, Caller, Credentials, generate_root_credential};
-use crate::clock::{Clock, SystemClock};
+use crate::audit::{Audit, OnFailure};
+use crate::auth::{Authenticated, Caller, Credentials, Peer, generate_root_credential};
+use crate::clock::{AdjustableClock, Clock, SystemClock};
 use crate::cloudhsm::{self, ControlPlane, HsmHosting, Surroundings};
 use crate::error::Error;
 use crate::expiry;
-use crate::ids::{AccountId, Region};
+use crate::ids::{AccountId, Region, random_uuid};
 use crate::keystore::{FleetKeyStore, KeyStores};
 use crate::kms::{self, Kms};
 use crate::leftovers;
 use crate::policy::Principal;
+use crate::principals;
 use crate::records::RootCredential;
 use crate::registry::Registry;
-use crate::server::{self, Dispatcher};
+use crate::seed::Seed;
+use crate::server::{
+    self, Dispatcher, ForTests, Latency, Metrics, Quotas, RequestOrigin, Testing, Tls, TlsIdentity,
+    monitoring,
+};
 use crate::storage::SqliteStorage;
 
 /// Longest that closing the storage may take once nothing uses it.
@@ -58,6 +63,29 @@ pub struct EmulatorConfig {
     pub hsm_hosting: HsmHosting,
     /// How long clusters and HSMs show that they are being made, in seconds.
     pub hsm_latency_seconds: u32,
+    /// Whether calls are recorded in the data directory, and what becomes of them while they cannot be;
+    /// a server without a data directory has no audit trail.
+    pub audit: Option<OnFailure>,
+    /// The server's certificate; without one it speaks plain HTTP.
+    pub tls: Option<TlsIdentity>,
+    /// Another address to listen on, for `/healthz`, `/readyz` and `/metrics`, in plain HTTP.
+    pub metrics: Option<SocketAddr>,
+    /// What the server does for tests of its clients.
+    pub tests: TestOptions,
+}
+
+/// What a server does for tests of its clients; nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct TestOptions {
+    /// Whether `/_strongroom/…` is answered: to begin anew, to move the time, to break HSMs. Only on a
+    /// loopback address.
+    pub endpoints: bool,
+    /// A file with keys to make; see `--seed` of `strongroom-kms serve`.
+    pub seed_file: Option<PathBuf>,
+    /// Whether callers are throttled at the request quotas of KMS.
+    pub quotas: bool,
+    /// How late answers are.
+    pub latency: Latency,
 }
 
 impl EmulatorConfig {
@@ -75,6 +103,10 @@ impl EmulatorConfig {
             clock: Arc::new(SystemClock),
             hsm_hosting: HsmHosting::InProcess,
             hsm_latency_seconds: 0,
+            audit: None,
+            tls: None,
+            metrics: None,
+            tests: TestOptions::default(),
         })
     }
 }
@@ -102,13 +134,16 @@ pub struct RootAccessKey<'a> {
 /// A running server. Dropping it tells it to stop; `shutdown` also waits until it has.
 pub struct Emulator {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     region: Region,
     root: Arc<RootCredential>,
     is_first_start: bool,
     dispatcher: Arc<Dispatcher>,
+    tls: Option<Arc<Tls>>,
     stop: StopOnDrop,
     tasks: Vec<JoinHandle<()>>,
     storage_closed: oneshot::Receiver<()>,
+    audit_closed: Option<oneshot::Receiver<()>>,
     /// Removed when the server is dropped.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -119,60 +154,69 @@ impl Emulator {
     /// # Errors
     /// See [`Error`]; nothing is left running.
     pub async fn start(config: EmulatorConfig) -> Result<Self, Error> {
+        if config.tests.endpoints && !config.listen.ip().is_loopback() {
+            return Err(Error::TestEndpoints { address: config.listen });
+        }
+        let clock = Arc::new(AdjustableClock::new(Arc::clone(&config.clock)));
         let (storage, hsm_dir, temporary) = open_data_dir(&config.data_dir)?;
         let (registry, storage_closed) = Registry::open(storage)?;
-        let hsm_config = HsmConfig::default();
-        let factory = Factory::open(&hsm_dir.join("factory"), &*hsm_config.clock)?;
-        let fleet = FleetKeyStore::open(&factory, &hsm_dir.join("fleet"), hsm_config.clone())?;
-        let key_stores = KeyStores::new(Arc::new(fleet));
-        let around = Surroundings {
-            registry: registry.clone(),
-            clock: Arc::clone(&config.clock),
-            factory,
-            device: hsm_config,
-            hosting: config.hsm_hosting,
-            latency_seconds: config.hsm_latency_seconds,
-        };
-        let cloudhsm = ControlPlane::open(&hsm_dir, around).await?;
-        let kms = Arc::new(Kms { registry, key_stores, cloudhsm, clock: config.clock });
-        kms.cloudhsm.start().await;
-        kms::resume_all(&kms).await;
-
+        let (audit, audit_closed) = open_audit(&config, Arc::clone(&clock))?;
+        let kms = start_hsms(&config, &hsm_dir, registry, audit, Arc::clone(&clock)).await?;
         let (root, is_first_start) = root_credential(&kms.registry, config.account).await?;
-        let mut credentials = Credentials::default();
-        for root in kms.registry.state().root_credentials() {
-            credentials.add_root(root);
-        }
-        if let Some(path) = &config.credentials_file {
-            credentials.add_file(path)?;
-        }
+        let sources = Sources {
+            registry: kms.registry.clone(),
+            root: Arc::clone(&root),
+            data_dir: config.data_dir.clone(),
+            file: config.credentials_file.clone(),
+        };
+        let tests = for_tests(&config, &kms, clock).await?;
 
-        let unlistenable = |source| Error::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(unlistenable)?;
-        let address = listener.local_addr().map_err(unlistenable)?;
-        let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&kms), credentials));
+        let (listener, address) = listen(config.listen).await?;
+        let monitoring = match config.metrics {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let metrics_address = monitoring.as_ref().map(|(_, address)| *address);
+        let tls = open_tls(&config, &hsm_dir, address)?.map(Arc::new);
+        let dispatcher = Arc::new(Dispatcher::new(
+            Arc::clone(&kms),
+            sources.read()?,
+            config.region.clone(),
+            Metrics::new(config.clock.now())?,
+            Arc::clone(&config.clock),
+            tests,
+        ));
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         if let DataDir::Persistent(dir) = &config.data_dir {
             let unusable = |source| Error::AdminSocket { dir: dir.clone(), source };
-            let admin = admin::listen(dir, Arc::clone(&kms), stopped.clone());
+            let reload = reload(sources, Arc::downgrade(&dispatcher));
+            let admin = admin::listen(dir, Arc::clone(&kms), reload, stopped.clone());
             tasks.push(tokio::spawn(admin.map_err(unusable)?));
         }
         tasks.push(tokio::spawn(kms::save_uses(Arc::clone(&kms), stopped.clone())));
+        if let Some((listener, _)) = monitoring {
+            let served = monitoring::serve(listener, Arc::clone(&dispatcher), stopped.clone());
+            tasks.push(tokio::spawn(served));
+        }
         tasks.push(tokio::spawn(kms::rotate_due_keys(Arc::clone(&kms), stopped.clone())));
         tasks.push(tokio::spawn(cloudhsm::keep_up(Arc::clone(&kms), stopped.clone())));
         tasks.push(tokio::spawn(leftovers::clear(Arc::clone(&kms), stopped.clone())));
         tasks.push(tokio::spawn(expiry::delete_expired(kms, stopped.clone())));
-        tasks.push(tokio::spawn(server::serve(listener, Arc::clone(&dispatcher), stopped)));
+        let served = server::serve(listener, tls.clone(), Arc::clone(&dispatcher), stopped);
+        tasks.push(tokio::spawn(served));
         Ok(Self {
             address,
+            metrics_address,
             region: config.region,
             root,
             is_first_start,
             dispatcher,
+            tls,
             stop: StopOnDrop(stop),
             tasks,
             storage_closed,
+            audit_closed,
             _temporary: temporary,
         })
     }
@@ -180,7 +224,20 @@ impl Emulator {
     /// The URL to give to clients, for example `http://127.0.0.1:4599`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are answered, if they are.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// The certificate of the authority that clients are to trust, in PEM, if the server made it.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.tls.as_ref().and_then(|tls| tls.ca_file())
     }
 
     /// The root access key of the server's account.
@@ -232,15 +289,16 @@ impl Emulator {
             message: fault.message().to_owned(),
         };
         let principal = Arc::new(Principal::root(self.root.account));
-        let caller =
-            Caller { identity: Authenticated::in_process(principal), region: self.region.clone() };
+        let caller = Caller {
+            identity: Authenticated::in_process(principal),
+            access_key_id: None,
+            region: self.region.clone(),
+        };
+        let origin = RequestOrigin { peer: Peer::default(), id: random_uuid() };
         let target = self.dispatcher.target(target).map_err(refused)?;
         let body = input.to_string();
-        let reply = self
-            .dispatcher
-            .run(&target, caller, Uuid::new_v4(), body.as_bytes())
-            .await
-            .map_err(refused)?;
+        let reply =
+            self.dispatcher.run(&target, caller, origin, body.as_bytes()).await.map_err(refused)?;
         let bytes = reply.into_bytes();
         if bytes.is_empty() {
             return Ok(Value::Null);
@@ -267,6 +325,11 @@ impl Emulator {
         if tokio::time::timeout(patience, self.storage_closed).await.is_err() {
             tracing::warn!("the storage is still in use");
         }
+        if let Some(closed) = self.audit_closed
+            && tokio::time::timeout(patience, closed).await.is_err()
+        {
+            tracing::warn!("the audit trail is still in use");
+        }
     }
 }
 
@@ -291,6 +354,128 @@ fn open_data_dir(data_dir: &DataDir) -> Result<OpenedDataDir, Error> {
             let dir = tempfile::tempdir().map_err(Error::TemporaryDirectory)?;
             Ok((SqliteStorage::ephemeral()?, dir.path().join("hsm"), Some(dir)))
         }
+    }
+}
+
+/// Switches the HSMs on, and takes up what depends on them.
+async fn start_hsms(
+    config: &EmulatorConfig,
+    dir: &Path,
+    registry: Registry,
+    audit: Audit,
+    clock: Arc<AdjustableClock>,
+) -> Result<Arc<Kms>, Error> {
+    let hsm_config = HsmConfig::default();
+    let factory = Factory::open(&dir.join("factory"), &*hsm_config.clock)?;
+    let fleet = FleetKeyStore::open(&factory, &dir.join("fleet"), hsm_config.clone())?;
+    let key_stores = KeyStores::new(Arc::new(fleet));
+    let around = Surroundings {
+        registry: registry.clone(),
+        clock: Arc::<AdjustableClock>::clone(&clock),
+        factory,
+        device: hsm_config,
+        hosting: config.hsm_hosting.clone(),
+        latency_seconds: config.hsm_latency_seconds,
+    };
+    let cloudhsm = ControlPlane::open(dir, around).await?;
+    let kms = Arc::new(Kms { registry, key_stores, cloudhsm, clock, audit });
+    kms.cloudhsm.start().await;
+    kms::resume_all(&kms).await;
+    Ok(kms)
+}
+
+/// Where access keys and roles come from.
+#[derive(Clone)]
+struct Sources {
+    registry: Registry,
+    root: Arc<RootCredential>,
+    data_dir: DataDir,
+    file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The access keys of every account's root, and the principals of all files.
+    fn read(&self) -> Result<Credentials, Error> {
+        let mut credentials = Credentials::default();
+        for root in self.registry.state().root_credentials() {
+            credentials.add_root(root);
+        }
+        credentials.seal_sessions_for(&self.root).map_err(|_| Error::Randomness)?;
+        let own = match &self.data_dir {
+            DataDir::Persistent(dir) => principals::file_in(dir),
+            DataDir::Ephemeral => None,
+        };
+        for path in self.file.iter().chain(&own) {
+            credentials.add_file(path)?;
+        }
+        Ok(credentials)
+    }
+}
+
+/// What reads access keys and roles again and puts them in force.
+fn reload(sources: Sources, dispatcher: Weak<Dispatcher>) -> admin::Reload {
+    Box::new(move || {
+        let credentials = sources.read().map_err(|error| error.to_string())?;
+        if let Some(dispatcher) = dispatcher.upgrade() {
+            dispatcher.set_credentials(credentials);
+        }
+        Ok(())
+    })
+}
+
+/// Sets up what was asked for, for other people's tests, and makes the seeded keys.
+async fn for_tests(
+    config: &EmulatorConfig,
+    kms: &Kms,
+    clock: Arc<AdjustableClock>,
+) -> Result<ForTests, Error> {
+    let TestOptions { endpoints, seed_file, quotas, latency } = &config.tests;
+    let seed = match seed_file {
+        None => None,
+        Some(path) => {
+            let seed = Arc::new(Seed::read(path, config.account, &config.region)?);
+            seed.sow(kms).await?;
+            Some(seed)
+        }
+    };
+    Ok(ForTests {
+        endpoints: endpoints.then_some(Testing { clock, seed }),
+        quotas: quotas.then(Quotas::default),
+        latency: *latency,
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let unlistenable = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(unlistenable)?;
+    let bound = listener.local_addr().map_err(unlistenable)?;
+    Ok((listener, bound))
+}
+
+fn open_tls(
+    config: &EmulatorConfig,
+    hsm_dir: &Path,
+    address: SocketAddr,
+) -> Result<Option<Tls>, Error> {
+    let Some(identity) = &config.tls else { return Ok(None) };
+    let dir = match &config.data_dir {
+        DataDir::Persistent(dir) => dir.as_path(),
+        DataDir::Ephemeral => hsm_dir.parent().unwrap_or(hsm_dir),
+    };
+    let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), address.ip()];
+    Ok(Some(Tls::open(identity, &dir.join("tls"), &addresses, config.clock.now())?))
+}
+
+fn open_audit(
+    config: &EmulatorConfig,
+    clock: Arc<AdjustableClock>,
+) -> Result<(Audit, Option<oneshot::Receiver<()>>), Error> {
+    match (&config.data_dir, config.audit) {
+        (DataDir::Persistent(dir), Some(on_failure)) => {
+            let (audit, closed) = Audit::open(dir, on_failure, clock)?;
+            Ok((audit, Some(closed)))
+        }
+        _ => Ok((Audit::default(), None)),
     }
 }
 

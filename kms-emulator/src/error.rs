@@ -26,6 +26,24 @@ pub enum Error {
     /// There is no network for the HSMs of CloudHSM clusters.
     #[error("CloudHSM does not start: {0}")]
     Network(#[from] crate::cloudhsm::NetworkError),
+    /// The audit trail cannot be kept.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::AuditError),
+    /// TLS cannot be offered.
+    #[error(transparent)]
+    Tls(#[from] crate::server::TlsError),
+    /// The metrics cannot be set up.
+    #[error("cannot set up the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The seed file cannot be used.
+    #[error(transparent)]
+    Seed(#[from] crate::seed::SeedError),
+    /// Endpoints for tests are asked for on an address that others can reach.
+    #[error("the endpoints for tests are answered on a loopback address only, not on {address}")]
+    TestEndpoints {
+        /// The address.
+        address: SocketAddr,
+    },
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness")]
     Randomness,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::kms::{self, Kms};
 use crate::leftovers;
@@ -20,18 +21,23 @@ const LOOK_SECONDS: u64 = 5;
 pub(crate) async fn delete_expired(kms: Arc<Kms>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_secs(LOOK_SECONDS);
     while tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_err() {
-        let now = kms.clock.now();
-        let state = kms.registry.state();
-        let expired: Vec<Arc<Key>> =
-            state.all_keys().filter(|key| key.is_expired(now)).map(Arc::clone).collect();
-        for key in expired {
-            delete(&kms, &key, now).await;
-        }
-        let expired: Vec<Arc<Key>> =
-            state.all_keys().filter(|key| key.has_expired_material(now)).map(Arc::clone).collect();
-        for key in expired {
-            forget_material(&kms, &key, now).await;
-        }
+        sweep(&kms).await;
+    }
+}
+
+/// Deletes what is due by now.
+pub(crate) async fn sweep(kms: &Kms) {
+    let now = kms.clock.now();
+    let state = kms.registry.state();
+    let expired: Vec<Arc<Key>> =
+        state.all_keys().filter(|key| key.is_expired(now)).map(Arc::clone).collect();
+    for key in expired {
+        delete(kms, &key, now).await;
+    }
+    let expired: Vec<Arc<Key>> =
+        state.all_keys().filter(|key| key.has_expired_material(now)).map(Arc::clone).collect();
+    for key in expired {
+        forget_material(kms, &key, now).await;
     }
 }
 
@@ -64,6 +70,7 @@ async fn delete(server: &Kms, key: &Key, now: Timestamp) {
             return;
         }
     }
+    server.audit.record(|| Event::of_service(now, "DeleteKey", key, None)).await;
     if let Some(leftover) = leftover {
         return leftovers::clear_one(server, &leftover).await;
     }
@@ -97,5 +104,9 @@ async fn forget_material(server: &Kms, key: &Key, now: Timestamp) {
     });
     if let Err(error) = forgotten.await {
         tracing::error!(key = %key.arn(), ?error, "expired key material was not deleted");
+        return;
     }
+    let details = serde_json::json!({ "keyId": key.id.to_string() });
+    let begin = || Event::of_service(now, "DeleteExpiredKeyMaterial", key, Some(details));
+    server.audit.record(begin).await;
 }

@@ -269,6 +269,15 @@ pub(crate) fn split_kms_arn(text: &str) -> Result<(RealmId, &str), MalformedId> 
     Ok((RealmId { account, region }, next()?))
 }
 
+/// A random id, from a generator that makes no system call each time.
+pub(crate) fn random_uuid() -> uuid::Uuid {
+    let mut bytes = [0; 16];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => uuid::Builder::from_random_bytes(bytes).into_uuid(),
+        Err(_) => uuid::Uuid::new_v4(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

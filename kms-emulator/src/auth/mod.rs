@@ -1,6 +1,9 @@
 //! Who sent a request: Signature Version 4 and the credentials that it is checked against.
 
 mod credentials;
+mod peer;
+mod principals;
+mod session;
 mod sigv4;
 
 use std::sync::Arc;
@@ -9,8 +12,12 @@ use crate::ids::Region;
 use crate::policy::Principal;
 use crate::protocol::{Fault, FaultCode};
 
-pub use credentials::CredentialsFileError;
-pub(crate) use credentials::{Credentials, generate_root_credential};
+pub(crate) use credentials::{Credentials, generate_root_credential, new_access_key};
+pub(crate) use peer::{Peer, TlsDetails};
+pub use principals::CredentialsFileError;
+pub(crate) use principals::{
+    CredentialEntry, PrincipalsFile, RoleEntry, SESSION_SECONDS, SESSION_SECONDS_DEFAULT,
+};
 pub(crate) use sigv4::{SignedRequest, verify};
 
 /// A principal of whom it is proved that the request is its own. Made by `sigv4::verify`
@@ -34,6 +41,8 @@ impl Authenticated {
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) identity: Authenticated,
+    /// The access key that signed; none inside the process.
+    pub(crate) access_key_id: Option<Arc<str>>,
     pub(crate) region: Region,
 }
 
@@ -46,7 +55,10 @@ pub(crate) enum AuthError {
     /// The header, or what has to go with it, does not have the form of SigV4.
     #[error("{0}")]
     Incomplete(String),
-    /// No such access key, or a session token, of which there are none.
+    /// A session is over.
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
+    /// No such access key, or no such session.
     #[error("The security token included in the request is invalid.")]
     UnknownToken,
     /// Well formed and wrong: signature, scope, date or payload.
@@ -60,6 +72,7 @@ impl AuthError {
         let code = match &self {
             Self::Missing => FaultCode::MissingAuthenticationTokenException,
             Self::Incomplete(_) => FaultCode::IncompleteSignatureException,
+            Self::ExpiredToken => FaultCode::ExpiredTokenException,
             Self::UnknownToken => FaultCode::UnrecognizedClientException,
             Self::Invalid(_) => FaultCode::InvalidSignatureException,
         };
@@ -71,6 +84,7 @@ impl AuthError {
         match self {
             Self::Missing => "MissingAuthenticationToken",
             Self::Incomplete(_) => "IncompleteSignature",
+            Self::ExpiredToken => "ExpiredToken",
             Self::UnknownToken => "InvalidClientTokenId",
             Self::Invalid(_) => "SignatureDoesNotMatch",
         }

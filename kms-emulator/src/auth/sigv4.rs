@@ -10,6 +10,8 @@
 //! stack, and brings `chrono`, `regex` and `encoding_rs` into the place where a lenient parser costs
 //! most.
 
+use std::sync::Arc;
+
 use aws_lc_rs::{digest, hmac};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST, HeaderName};
@@ -23,6 +25,7 @@ use crate::ids::Region;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 const AMZ_DATE: &str = "x-amz-date";
+const SECURITY_TOKEN: &str = "x-amz-security-token";
 /// Furthest that a request's date may lie from ours, before or after, in seconds.
 const SKEW_SECONDS_MAX: i64 = 300;
 /// Headers that a signature may name; hyper takes a hundred.
@@ -61,18 +64,24 @@ pub(crate) fn verify(
     })?;
     check_signed_headers(&authorization, request)?;
     let payload_hash = payload_hash(request)?;
-    let credential =
-        credentials.find(authorization.access_key_id).ok_or(AuthError::UnknownToken)?;
-    // Temporary credentials do not exist here, so no session token can be a valid one.
-    if request.headers.contains_key("x-amz-security-token") {
-        return Err(AuthError::UnknownToken);
-    }
+    let session;
+    let credential = match single(request.headers, SECURITY_TOKEN)? {
+        None => credentials.find(authorization.access_key_id).ok_or(AuthError::UnknownToken)?,
+        Some(token) => {
+            session = credentials.session(token, authorization.access_key_id, now)?;
+            &session
+        }
+    };
     let region = check_scope(&authorization, date_text, request.service)?;
     let canonical = canonical_request(&authorization, request, &payload_hash)?;
     let matched = compare(&authorization, date_text, &canonical, credential)?;
     // The date last: only the owner of the key learns what our clock says.
     check_date(date_text, now)?;
-    Ok(Caller { identity: authenticate(credential, &matched), region })
+    Ok(Caller {
+        identity: authenticate(credential, &matched),
+        access_key_id: Some(Arc::clone(&credential.access_key_id)),
+        region,
+    })
 }
 
 fn authenticate(credential: &Credential, SignatureMatch(()): &SignatureMatch) -> Authenticated {
@@ -332,12 +341,7 @@ pub(super) struct SigningKey {
 }
 
 impl SigningKey {
-    fn for_scope(
-        credential: &Credential,
-        date: &str,
-        region: &str,
-        service: &str,
-    ) -> std::sync::Arc<Self> {
+    fn for_scope(credential: &Credential, date: &str, region: &str, service: &str) -> Arc<Self> {
         let remembered = credential.signing_key.load_full();
         if let Some(key) = remembered
             && key.date == date
@@ -346,13 +350,13 @@ impl SigningKey {
         {
             return key;
         }
-        let key = std::sync::Arc::new(Self {
+        let key = Arc::new(Self {
             date: date.to_owned(),
             region: region.to_owned(),
             service: service.to_owned(),
             key: derive(credential.secret.expose(), [date, region, service]),
         });
-        credential.signing_key.store(Some(std::sync::Arc::clone(&key)));
+        credential.signing_key.store(Some(Arc::clone(&key)));
         key
     }
 }

@@ -121,6 +121,7 @@ pub(super) fn is_shared_with(call: &Call, backup: &Backup) -> bool {
         resource: &resource,
         key_policy: Some((policy, backup.realm.account)),
         key: None,
+        environment: &call.environment(),
         facts: &RequestFacts::default(),
         is_granted: None,
     };

@@ -1,5 +1,8 @@
 //! The command line: one file per subcommand.
 
+mod admin;
+mod audit;
+mod backup;
 mod hsm;
 mod hsm_cli;
 mod mgmt;
@@ -27,6 +30,14 @@ enum Command {
     Hsm(hsm::Hsm),
     /// Break and mend the built-in network of a running server
     Network(network::Network),
+    /// Make accounts, users and roles, while the server runs or not
+    Admin(admin::Admin),
+    /// Read and verify the audit trail
+    Audit(audit::Audit),
+    /// Back a data directory up, while its server runs or not
+    Backup(backup::Backup),
+    /// Make a data directory from a backup
+    Restore(backup::Restore),
     /// Manage the users of a cluster's HSMs, as cloudhsm_mgmt_util does
     Mgmt(mgmt::Mgmt),
     /// Manage users, keys and quorums of a cluster, as CloudHSM CLI does, in JSON
@@ -41,6 +52,10 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Hsm(hsm) => hsm.run(),
         Command::Network(network) => network.run(),
+        Command::Admin(admin) => admin.run(),
+        Command::Audit(audit) => audit.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Mgmt(mgmt) => mgmt.run(),
         Command::HsmCli(cli) => cli.run(),
         Command::Configure(configure) => configure.run(),

@@ -6,10 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use strongroom_kms::audit::OnFailure;
 use strongroom_kms::clock::SystemClock;
 use strongroom_kms::ids::{AccountId, Region};
-use strongroom_kms::{DataDir, Emulator, EmulatorConfig, HsmHosting, SUBNETS};
+use strongroom_kms::{
+    DataDir, Emulator, EmulatorConfig, HsmHosting, Latency, SUBNETS, TestOptions, TlsIdentity,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -19,6 +23,18 @@ pub(crate) struct Serve {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4599", value_name = "ADDR")]
     listen: SocketAddr,
+
+    /// Certificate chain in PEM: serve HTTPS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Serve HTTPS with a certificate that the server issues itself; prints what clients are to trust
+    #[arg(long, conflicts_with = "tls_cert")]
+    tls_self_signed: bool,
 
     /// Directory of the server's state, made if it is not there
     #[arg(long, value_name = "DIR", required_unless_present = "ephemeral")]
@@ -48,6 +64,35 @@ pub(crate) struct Serve {
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     hsm_latency: u32,
 
+    /// Another address for /healthz, /readyz and /metrics (Prometheus), in plain HTTP
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+
+    /// Answer /_strongroom/… on the loopback address, for tests: reset, clock, hsms. With --ephemeral on
+    /// such an address this is the default
+    #[arg(long)]
+    test_endpoints: bool,
+
+    /// JSON file with keys to make, for tests: known ids, aliases and, if wanted, material
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+
+    /// Throttle callers at the request quotas of KMS
+    #[arg(long)]
+    quotas: bool,
+
+    /// How late answers are
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    latency: HowLate,
+
+    /// Keep no audit trail; without a data directory there is none anyway
+    #[arg(long)]
+    no_audit: bool,
+
+    /// What becomes of calls while the audit trail cannot be written
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT", conflicts_with = "no_audit")]
+    audit_failure: AuditFailure,
+
     /// What to log to standard error, for example info or strongroom_kms=debug
     #[arg(long, env = "STRONGROOM_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -55,6 +100,26 @@ pub(crate) struct Serve {
     /// Log as JSON, one object a line
     #[arg(long)]
     log_json: bool,
+}
+
+/// How late answers are.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum HowLate {
+    /// No later than the work takes
+    #[default]
+    None,
+    /// About as late as from a KMS over a network
+    Realistic,
+}
+
+/// What becomes of calls while the audit trail cannot be written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum AuditFailure {
+    /// Refuse them
+    #[default]
+    Refuse,
+    /// Answer them; how many have no record is recorded later
+    Continue,
 }
 
 impl Serve {
@@ -77,7 +142,33 @@ impl Serve {
         Ok(())
     }
 
+    fn tls(&self) -> Option<TlsIdentity> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(TlsIdentity::Files { certificate: certificate.clone(), key: key.clone() })
+            }
+            _ => self.tls_self_signed.then_some(TlsIdentity::SelfSigned),
+        }
+    }
+
+    fn tests(&self) -> Result<TestOptions, Box<dyn Error>> {
+        if self.seed.is_some() && !self.ephemeral && !self.test_endpoints {
+            return Err("--seed is for tests: use it with --ephemeral or --test-endpoints".into());
+        }
+        let by_default = self.ephemeral && self.listen.ip().is_loopback();
+        Ok(TestOptions {
+            endpoints: self.test_endpoints || by_default,
+            seed_file: self.seed.clone(),
+            quotas: self.quotas,
+            latency: match self.latency {
+                HowLate::None => Latency::None,
+                HowLate::Realistic => Latency::Realistic,
+            },
+        })
+    }
+
     async fn serve(self) -> Result<(), Box<dyn Error>> {
+        let (tls, tests) = (self.tls(), self.tests()?);
         let data_dir = self.data_dir.map_or(DataDir::Ephemeral, DataDir::Persistent);
         // Before anything listens, so that no signal falls between.
         let mut terminate = signal(SignalKind::terminate())?;
@@ -95,6 +186,13 @@ impl Serve {
                 HsmHosting::Processes { program: std::env::current_exe()? }
             },
             hsm_latency_seconds: self.hsm_latency,
+            tls,
+            metrics: self.metrics,
+            tests,
+            audit: (!self.no_audit).then_some(match self.audit_failure {
+                AuditFailure::Refuse => OnFailure::Refuse,
+                AuditFailure::Continue => OnFailure::Continue,
+            }),
         })
         .await?;
         announce(&emulator)?;
@@ -125,6 +223,14 @@ fn announce(emulator: &Emulator) -> std::io::Result<()> {
     writeln!(out, "export AWS_REGION={}", emulator.region())?;
     writeln!(out, "export AWS_DEFAULT_REGION={}", emulator.region())?;
     writeln!(out, "export AWS_ENDPOINT_URL={}", emulator.endpoint())?;
+    if let Some(file) = emulator.ca_file() {
+        // The first is read by the aws CLI and boto3, the second by the SDKs of Rust and Go.
+        writeln!(out, "export AWS_CA_BUNDLE={}", file.display())?;
+        writeln!(out, "export SSL_CERT_FILE={}", file.display())?;
+    }
+    if let Some(address) = emulator.metrics_address() {
+        writeln!(out, "# Metrics: http://{address}/metrics")?;
+    }
     let subnets = SUBNETS.map(|(zone, subnet)| format!("{subnet} (zone {zone})"));
     writeln!(out, "# Private subnets for CloudHSM clusters: {}", subnets.join(", "))?;
     writeln!(out, "# Listening. Stop with Ctrl-C.")?;

@@ -7,6 +7,7 @@ use super::grants;
 use super::key_state::KeyState;
 use super::multi_region;
 use super::state_table::{self, StateAllows};
+use crate::audit::Touched;
 use crate::clock::Timestamp;
 use crate::ids::{ALIAS_PREFIX, AliasName, KeyId, RealmId, split_kms_arn};
 use crate::policy::{self, Authorized, Query, RequestFacts};
@@ -167,6 +168,7 @@ impl FoundKey {
         facts: RequestFacts<'_>,
     ) -> Result<AuthorizedKey, Fault> {
         let key = self.key;
+        call.touch(Touched::Key(Arc::clone(&key)));
         let aliases = || {
             let realm = call.state.realm(&key.realm).into_iter();
             realm.flat_map(|r| r.aliases_of(key.id)).map(|a| a.name.to_string()).collect()
@@ -189,6 +191,7 @@ impl FoundKey {
             resource: &key.arn().to_string(),
             key_policy: Some((&key.policy, key.realm.account)),
             key: Some(&key),
+            environment: &call.environment(),
             facts: &facts,
             is_granted: Some(&is_granted),
         })?;

@@ -1,14 +1,15 @@
 //! One request, as an operation sees it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use uuid::Uuid;
 
 use super::{Kms, last_usage};
-use crate::auth::Caller;
+use crate::audit::{Actor, Event, Touched};
+use crate::auth::{Caller, Peer};
 use crate::clock::Timestamp;
 use crate::ids::RealmId;
-use crate::policy::{self, Authorized, Principal, Query, RequestFacts};
+use crate::policy::{self, Authorized, Environment, Principal, Query, RequestFacts};
 use crate::protocol::Fault;
 use crate::records::Key;
 use crate::registry::{Draft, State, UpdateError};
@@ -26,15 +27,21 @@ pub(crate) struct Call {
     principal: Arc<Principal>,
     /// The keys that a cryptographic operation works with: no operation has more than two.
     used: [OnceLock<Arc<Key>>; 2],
+    access_key_id: Option<Arc<str>>,
+    peer: Peer,
+    /// Keys and aliases on which a decision was asked for, for the audit trail.
+    touched: Mutex<Vec<Touched>>,
 }
 
 impl Call {
-    /// A request of `caller` for `operation`.
-    pub(crate) fn new(kms: Arc<Kms>, caller: Caller, operation: &'static str) -> Self {
+    /// A request of `caller` at `peer` for `operation`.
+    pub(crate) fn new(kms: Arc<Kms>, caller: Caller, peer: Peer, operation: &'static str) -> Self {
         let principal = Arc::clone(caller.identity.principal());
+        let access_key_id = caller.access_key_id;
         let realm = RealmId { account: principal.account, region: caller.region };
         let (state, now) = (kms.registry.state(), kms.clock.now());
-        Self { kms, operation, realm, state, now, principal, used: Default::default() }
+        let (touched, used) = Default::default();
+        Self { kms, operation, realm, state, now, principal, used, access_key_id, peer, touched }
     }
 
     /// Who asks.
@@ -59,6 +66,36 @@ impl Call {
         last_usage::note(self.operation, keys, self.now, request_id, None);
     }
 
+    /// What is true of the request whatever it asks for.
+    pub(crate) fn environment(&self) -> Environment<'_> {
+        Environment {
+            now: self.now,
+            source_ip: self.peer.address,
+            is_secure: self.peer.tls.is_some(),
+            user_agent: self.peer.user_agent.as_deref(),
+            region: &self.realm.region,
+        }
+    }
+
+    /// The call's record as it begins; `service` is the signing name.
+    pub(crate) fn event(&self, service: &'static str, request_id: Uuid) -> Event {
+        let actor = Actor::Caller(Arc::clone(&self.principal), self.access_key_id.clone());
+        let region = self.realm.region.clone();
+        Event::call(self.now, service, region, actor, self.peer.clone(), request_id)
+    }
+
+    /// Remembers what the call is about.
+    pub(super) fn touch(&self, touched: Touched) {
+        if self.kms.audit.is_on() {
+            self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(touched);
+        }
+    }
+
+    /// What the call was about.
+    pub(crate) fn into_touched(self) -> Vec<Touched> {
+        self.touched.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Decides an operation that has no key: identity policies alone.
     pub(crate) fn authorize_without_key(
         &self,
@@ -75,12 +112,16 @@ impl Call {
         resource: &str,
         facts: &RequestFacts<'_>,
     ) -> Result<Authorized, Fault> {
+        if let Some(alias) = Touched::alias(resource) {
+            self.touch(alias);
+        }
         policy::decide(&Query {
             principal: &self.principal,
             action,
             resource,
             key_policy: None,
             key: None,
+            environment: &self.environment(),
             facts,
             is_granted: None,
         })

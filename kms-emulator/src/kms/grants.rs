@@ -116,7 +116,7 @@ pub(super) fn allowing<'a>(
     let id = key.id;
     let grants = state.realm(&key.realm).into_iter().flat_map(move |realm| realm.grants_of(id));
     grants.map(AsRef::as_ref).filter(move |grant| {
-        *grant.terms.grantee == *principal.arn
+        principal.is_named(&grant.terms.grantee)
             && grant.terms.allow(operation)
             && (!is_constrained(operation) || grant.terms.constraints.hold(context))
     })

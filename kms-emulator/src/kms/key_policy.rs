@@ -52,6 +52,7 @@ pub(super) fn check_lockout(call: &Call, policy: &KeyPolicy, arn: &KeyArn) -> Re
         resource: &arn.to_string(),
         key_policy: Some((policy, arn.realm.account)),
         key: None,
+        environment: &call.environment(),
         facts: &RequestFacts::default(),
         is_granted: None,
     })

@@ -89,6 +89,7 @@ mod update_primary_region;
 
 use std::sync::Arc;
 
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::cloudhsm::ControlPlane;
 use crate::keystore::KeyStores;
@@ -101,7 +102,7 @@ pub(crate) use last_usage::save_uses;
 pub(crate) use multi_region::{after_deletion, put_shared};
 pub(crate) use operation::{Operation, Registration, register};
 pub(crate) use operations::OPERATIONS;
-pub(crate) use rotation::rotate_due_keys;
+pub(crate) use rotation::{rotate_due, rotate_due_keys};
 
 /// What all operations share: the state, the key stores, the time.
 pub(crate) struct Kms {
@@ -109,4 +110,5 @@ pub(crate) struct Kms {
     pub(crate) key_stores: KeyStores,
     pub(crate) cloudhsm: ControlPlane,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) audit: Audit,
 }

@@ -72,9 +72,10 @@ impl Operation for RetireGrant {
         let (realm, key, id) = named(call, &input)?;
         let grant = find(call, &realm, key, id)?;
         let principal = call.principal();
-        let is_retiring = grant.terms.retiring.as_deref() == Some(principal.arn.as_str());
+        let is_retiring =
+            grant.terms.retiring.as_deref().is_some_and(|arn| principal.is_named(arn));
         let is_grantee =
-            *grant.terms.grantee == *principal.arn && grant.terms.allow(RetireGrant::NAME);
+            principal.is_named(&grant.terms.grantee) && grant.terms.allow(RetireGrant::NAME);
         let is_root = principal.is_root() && principal.account == grant.terms.issuing_account;
         if !(is_retiring || is_grantee || is_root) {
             return Err(Fault::new(

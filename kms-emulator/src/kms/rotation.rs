@@ -9,6 +9,7 @@ use super::Kms;
 use super::access::live_key;
 use super::key_state::KeyState;
 use super::multi_region;
+use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::keystore::KeyStoreError;
 use crate::protocol::Fault;
@@ -87,14 +88,19 @@ pub(super) async fn material(
 pub(crate) async fn rotate_due_keys(kms: Arc<Kms>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_secs(LOOK_SECONDS);
     while tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_err() {
-        let now = kms.clock.now();
-        let state = kms.registry.state();
-        let due: Vec<Arc<Key>> =
-            state.all_keys().filter(|key| is_due(key, now)).map(Arc::clone).collect();
-        for key in due {
-            if let Err(fault) = rotate(&kms, &key, now).await {
-                tracing::error!(key = %key.arn(), %fault, "a key was not rotated");
-            }
+        rotate_due(&kms).await;
+    }
+}
+
+/// Rotates the keys whose time has come by now.
+pub(crate) async fn rotate_due(kms: &Kms) {
+    let now = kms.clock.now();
+    let state = kms.registry.state();
+    let due: Vec<Arc<Key>> =
+        state.all_keys().filter(|key| is_due(key, now)).map(Arc::clone).collect();
+    for key in due {
+        if let Err(fault) = rotate(kms, &key, now).await {
+            tracing::error!(key = %key.arn(), %fault, "a key was not rotated");
         }
     }
 }
@@ -117,10 +123,16 @@ async fn rotate(kms: &Kms, key: &Key, now: Timestamp) -> Result<(), Fault> {
             key.rotate(new.clone());
             key.rotation = key.rotation.map(|rotation| after(rotation, now));
             multi_region::put_shared(draft, key);
+            return Ok(true);
         }
-        Ok::<(), std::convert::Infallible>(())
+        Ok::<bool, std::convert::Infallible>(false)
     });
-    updated.await.map_err(|error| Fault::internal(format!("{error:?}")))
+    let is_rotated = updated.await.map_err(|error| Fault::internal(format!("{error:?}")))?;
+    if is_rotated {
+        let details = serde_json::json!({ "keyId": key.id.to_string() });
+        kms.audit.record(|| Event::of_service(now, "RotateKey", key, Some(details))).await;
+    }
+    Ok(())
 }
 
 /// The schedule behind a rotation at `now`: times that were missed are not made up for.

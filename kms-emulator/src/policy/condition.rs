@@ -1,10 +1,15 @@
 //! Condition blocks: operators, their qualifiers, and whether a request fulfils them.
 
+use std::cmp::Ordering;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::document::{MalformedPolicy, strings};
 use super::facts::Facts;
 use super::glob;
+use crate::clock::Timestamp;
 
 /// One operator applied to one condition key; a block's entries must all hold.
 #[derive(Debug)]
@@ -25,12 +30,20 @@ enum Operator {
     StringLike,
     ArnLike,
     Bool,
-    NumericEquals,
-    NumericLessThan,
-    NumericLessThanEquals,
-    NumericGreaterThan,
-    NumericGreaterThanEquals,
+    Numeric(Comparison),
+    Date(Comparison),
+    IpAddress,
     Null,
+}
+
+/// How a number or an instant of the request lies to that of the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Equals,
+    LessThan,
+    LessThanEquals,
+    GreaterThan,
+    GreaterThanEquals,
 }
 
 /// How many of the request's values must match.
@@ -81,11 +94,9 @@ impl Condition {
     fn check_values(&self) -> Result<(), MalformedPolicy> {
         let well_formed = |value: &String| match self.operator {
             Operator::Bool | Operator::Null => matches!(value.as_str(), "true" | "false"),
-            Operator::NumericEquals
-            | Operator::NumericLessThan
-            | Operator::NumericLessThanEquals
-            | Operator::NumericGreaterThan
-            | Operator::NumericGreaterThanEquals => value.parse::<f64>().is_ok(),
+            Operator::Numeric(_) => value.parse::<f64>().is_ok(),
+            Operator::Date(_) => Timestamp::parse_iso8601_or_epoch(value).is_some(),
+            Operator::IpAddress => parse_network(value).is_some(),
             _ => true,
         };
         match self.values.iter().find(|value| !well_formed(value)) {
@@ -133,36 +144,71 @@ impl Operator {
             "ArnEquals" | "ArnLike" => (Self::ArnLike, false),
             "ArnNotEquals" | "ArnNotLike" => (Self::ArnLike, true),
             "Bool" => (Self::Bool, false),
-            "NumericEquals" => (Self::NumericEquals, false),
-            "NumericNotEquals" => (Self::NumericEquals, true),
-            "NumericLessThan" => (Self::NumericLessThan, false),
-            "NumericLessThanEquals" => (Self::NumericLessThanEquals, false),
-            "NumericGreaterThan" => (Self::NumericGreaterThan, false),
-            "NumericGreaterThanEquals" => (Self::NumericGreaterThanEquals, false),
+            "IpAddress" => (Self::IpAddress, false),
+            "NotIpAddress" => (Self::IpAddress, true),
             "Null" => (Self::Null, false),
+            _ => return Self::parse_comparison(name),
+        })
+    }
+
+    fn parse_comparison(name: &str) -> Option<(Self, bool)> {
+        let (of, name): (fn(Comparison) -> Self, &str) = match name.strip_prefix("Numeric") {
+            Some(rest) => (Self::Numeric, rest),
+            None => (Self::Date, name.strip_prefix("Date")?),
+        };
+        Some(match name {
+            "Equals" => (of(Comparison::Equals), false),
+            "NotEquals" => (of(Comparison::Equals), true),
+            "LessThan" => (of(Comparison::LessThan), false),
+            "LessThanEquals" => (of(Comparison::LessThanEquals), false),
+            "GreaterThan" => (of(Comparison::GreaterThan), false),
+            "GreaterThanEquals" => (of(Comparison::GreaterThanEquals), false),
             _ => return None,
         })
     }
 
     fn fits(self, wanted: &str, found: &str) -> bool {
-        let numeric = |holds: fn(&f64, &f64) -> bool| match (found.parse(), wanted.parse()) {
-            (Ok(found), Ok(wanted)) => holds(&found, &wanted),
-            _ => false,
-        };
         match self {
             Self::StringEquals => wanted == found,
             Self::StringEqualsIgnoreCase | Self::Bool => wanted.eq_ignore_ascii_case(found),
             Self::StringLike => glob::matches(wanted, found),
             Self::ArnLike => arn_like(wanted, found),
-            Self::NumericEquals => numeric(|found, wanted| found == wanted),
-            Self::NumericLessThan => numeric(|found, wanted| found < wanted),
-            Self::NumericLessThanEquals => numeric(|found, wanted| found <= wanted),
-            Self::NumericGreaterThan => numeric(|found, wanted| found > wanted),
-            Self::NumericGreaterThanEquals => numeric(|found, wanted| found >= wanted),
+            Self::Numeric(comparison) => {
+                let (found, wanted) = (found.parse::<f64>().ok(), wanted.parse::<f64>().ok());
+                comparison.holds(found.zip(wanted).and_then(|(f, w)| f.partial_cmp(&w)))
+            }
+            Self::Date(comparison) => {
+                let found = Timestamp::parse_iso8601_or_epoch(found);
+                let wanted = Timestamp::parse_iso8601_or_epoch(wanted);
+                comparison.holds(found.zip(wanted).map(|(found, wanted)| found.cmp(&wanted)))
+            }
+            Self::IpAddress => match (parse_network(wanted), found.parse::<IpAddr>()) {
+                (Some(network), Ok(address)) => network.contains(&address.to_canonical()),
+                _ => false,
+            },
             // Decided before any value is compared.
             Self::Null => false,
         }
     }
+}
+
+impl Comparison {
+    /// Whether a value of the request that compares so with the policy's fits; what cannot be compared
+    /// does not.
+    fn holds(self, order: Option<Ordering>) -> bool {
+        order.is_some_and(|order| match self {
+            Self::Equals => order.is_eq(),
+            Self::LessThan => order.is_lt(),
+            Self::LessThanEquals => order.is_le(),
+            Self::GreaterThan => order.is_gt(),
+            Self::GreaterThanEquals => order.is_ge(),
+        })
+    }
+}
+
+/// A network in CIDR form (RFC 4632), or one address.
+fn parse_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// Compares part by part, so that no wildcard reaches across a colon of the first five.
@@ -217,6 +263,17 @@ mod tests {
             ("NumericLessThanEquals", "30", "30", true),
             ("NumericLessThan", "30", "30", false),
             ("NumericGreaterThan", "7", "30", true),
+            ("DateLessThan", "2026-01-01T00:00:00Z", "2025-12-31T23:59:59Z", true),
+            ("DateLessThan", "2026-01-01", "2026-01-01T00:00:00Z", false),
+            ("DateLessThanEquals", "2026-01-01", "2026-01-01T00:00:00Z", true),
+            ("DateGreaterThan", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:01Z", true),
+            ("DateGreaterThanEquals", "1767225600", "2026-01-01T00:00:00Z", true),
+            ("DateNotEquals", "2026-01-01", "1767225600", false),
+            ("IpAddress", "203.0.113.0/24", "203.0.113.7", true),
+            ("IpAddress", "203.0.113.0/24", "203.0.114.7", false),
+            ("IpAddress", "203.0.113.7", "::ffff:203.0.113.7", true),
+            ("NotIpAddress", "2001:db8::/32", "2001:db8::1", false),
+            ("NotIpAddress", "2001:db8::/32", "192.0.2.1", true),
             ("Null", "true", "x", false),
             ("Null", "false", "x", true),
         ] {
@@ -225,6 +282,20 @@ mod tests {
                 wanted,
                 "{operator} {policy} {request}"
             );
+        }
+    }
+
+    #[test]
+    fn values_that_an_operator_cannot_compare_are_refused() {
+        for (operator, value) in [
+            ("DateLessThan", "tomorrow"),
+            ("DateLessThan", "2026-13-01"),
+            ("IpAddress", "203.0.113.0/33"),
+            ("IpAddress", "*"),
+            ("NumericEquals", "many"),
+            ("Bool", "yes"),
+        ] {
+            assert!(Condition::parse(operator, "k".into(), vec![value.into()]).is_err(), "{value}");
         }
     }
 

@@ -8,7 +8,7 @@
 
 use super::Principal;
 use super::document::{Effect, KeyPolicy, Listed, PrincipalPattern, Statement};
-use super::facts::{CallFacts, Facts, RequestFacts};
+use super::facts::{CallFacts, Environment, Facts, RequestFacts};
 use super::principal::Identity;
 use crate::ids::AccountId;
 use crate::protocol::{Fault, FaultCode};
@@ -37,6 +37,7 @@ pub(crate) struct Query<'a> {
     pub(crate) key_policy: Option<(&'a KeyPolicy, AccountId)>,
     /// The key, for conditions on its properties.
     pub(crate) key: Option<&'a Key>,
+    pub(crate) environment: &'a Environment<'a>,
     pub(crate) facts: &'a RequestFacts<'a>,
     /// Looks for a grant that allows it; asked only if policies do not.
     pub(crate) is_granted: Option<&'a dyn Fn() -> bool>,
@@ -57,7 +58,12 @@ enum Verdict {
 /// # Errors
 /// `AccessDeniedException` worded as AWS words it: who, what, on which resource and why.
 pub(crate) fn decide(query: &Query<'_>) -> Result<Authorized, Fault> {
-    let facts = CallFacts { principal: query.principal, key: query.key, request: query.facts };
+    let facts = CallFacts {
+        principal: query.principal,
+        key: query.key,
+        environment: query.environment,
+        request: query.facts,
+    };
     let identity = identity_verdict(query, &facts);
     let Some((key_policy, owner)) = query.key_policy else {
         return match identity {
@@ -127,7 +133,7 @@ impl Authorized {
 fn identity_verdict(query: &Query<'_>, facts: &CallFacts<'_>) -> Verdict {
     match &query.principal.identity {
         Identity::Root => Verdict::Allowed,
-        Identity::User { policies, .. } => policies
+        Identity::User { policies, .. } | Identity::Role { policies, .. } => policies
             .iter()
             .map(|policy| verdict(&policy.statements, query, facts))
             .max()
@@ -165,7 +171,7 @@ enum Named {
 fn names(statement: &Statement, principal: &Principal) -> Option<Named> {
     let itself = |pattern: &PrincipalPattern| match pattern {
         PrincipalPattern::Anyone => true,
-        PrincipalPattern::Arn(arn) => *arn == principal.arn,
+        PrincipalPattern::Arn(arn) => principal.is_named(arn),
         PrincipalPattern::Account(account) => *account == principal.account && principal.is_root(),
         PrincipalPattern::Elsewhere => false,
     };

@@ -3,14 +3,20 @@
 //! The model works on the values from which the policies' JSON is made, and follows the guide's text
 //! step by step: denies first, then who is named how.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Identity, IdentityPolicy, KeyPolicy, Principal, Query, RequestFacts, decide};
+use super::{
+    Environment, Identity, IdentityPolicy, KeyPolicy, Principal, Query, RequestFacts, decide,
+};
+use crate::clock::Timestamp;
 use crate::ids::AccountId;
 
+/// Random policies with a request each.
+const CASES: u32 = 6_000;
 const HOME: &str = "111122223333";
 const ABROAD: &str = "444455556666";
 const ACTIONS: [&str; 3] = ["kms:Encrypt", "kms:EnableKey", "kms:Decrypt"];
@@ -40,6 +46,98 @@ impl Who {
     }
 }
 
+/// Networks of conditions, and the addresses of requests that lie in each.
+const NETWORKS: [(&str, &[&str]); 4] = [
+    ("192.0.2.0/24", &["192.0.2.1", "192.0.2.200"]),
+    ("192.0.2.128/25", &["192.0.2.200"]),
+    ("192.0.2.1", &["192.0.2.1"]),
+    ("2001:db8::/32", &["2001:db8::1"]),
+];
+const ADDRESSES: [&str; 4] = ["192.0.2.1", "192.0.2.200", "198.51.100.1", "2001:db8::1"];
+/// Keys that an encryption context may have, and that a condition may name.
+const CONTEXT_KEYS: [&str; 3] = ["k", "l", "m"];
+
+/// A condition on something else than the value of `k`.
+#[derive(Clone, Debug)]
+enum Extra {
+    /// The hour of the request lies before, at or behind this one.
+    Hour(&'static str, u32),
+    Address {
+        network: usize,
+        negated: bool,
+    },
+    /// Of the context's keys any is, or all are, one of these.
+    Keys {
+        all: bool,
+        of: Vec<&'static str>,
+    },
+}
+
+const HOURS: [&str; 6] = [
+    "DateEquals",
+    "DateNotEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
+    "DateGreaterThanEquals",
+];
+
+impl Extra {
+    fn json(&self) -> Value {
+        match self {
+            Self::Hour(operator, hour) => {
+                json!({*operator: {"aws:CurrentTime": format!("2026-01-01T{hour:02}:00:00Z")}})
+            }
+            Self::Address { network, negated } => {
+                let operator = if *negated { "NotIpAddress" } else { "IpAddress" };
+                json!({operator: {"aws:SourceIp": NETWORKS[*network].0}})
+            }
+            Self::Keys { all, of } => {
+                let operator = if *all { "ForAllValues" } else { "ForAnyValue" };
+                json!({format!("{operator}:StringEquals"): {"kms:EncryptionContextKeys": of}})
+            }
+        }
+    }
+
+    fn holds(&self, asked: &Asked) -> bool {
+        match self {
+            Self::Hour("DateEquals", hour) => asked.hour == *hour,
+            Self::Hour("DateNotEquals", hour) => asked.hour != *hour,
+            Self::Hour("DateLessThan", hour) => asked.hour < *hour,
+            Self::Hour("DateLessThanEquals", hour) => asked.hour <= *hour,
+            Self::Hour("DateGreaterThan", hour) => asked.hour > *hour,
+            Self::Hour(_, hour) => asked.hour >= *hour,
+            Self::Address { network, negated } => match asked.address {
+                Some(address) => NETWORKS[*network].1.contains(&address) != *negated,
+                None => *negated,
+            },
+            Self::Keys { all: true, of } => asked.keys().all(|key| of.contains(&key)),
+            Self::Keys { all: false, of } => asked.keys().any(|key| of.contains(&key)),
+        }
+    }
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+struct Asked {
+    who: Who,
+    action: &'static str,
+    /// Values by key.
+    context: Vec<(&'static str, &'static str)>,
+    hour: u32,
+    address: Option<&'static str>,
+}
+
+impl Asked {
+    fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.context.iter().map(|(key, _)| *key)
+    }
+
+    fn value(&self) -> Option<&str> {
+        self.context.iter().find(|(key, _)| *key == "k").map(|(_, value)| *value)
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Rule {
     allow: bool,
@@ -51,6 +149,7 @@ struct Rule {
     not_action: bool,
     /// Required value of the encryption context's `k`.
     context: Option<&'static str>,
+    extra: Option<Extra>,
 }
 
 impl Rule {
@@ -73,20 +172,24 @@ impl Rule {
             let element = if self.not_principal { "NotPrincipal" } else { "Principal" };
             entries.insert(element.into(), named);
         }
+        let mut conditions = self.extra.as_ref().map_or_else(|| json!({}), Extra::json);
         if let Some(value) = self.context {
-            let condition = json!({"StringEquals": {"kms:EncryptionContext:k": value}});
-            entries.insert("Condition".into(), condition);
+            conditions["StringEquals"] = json!({"kms:EncryptionContext:k": value});
         }
+        entries.insert("Condition".into(), conditions);
         statement
     }
 
-    fn is_about(&self, action: &str, context: Option<&str>) -> bool {
+    fn is_about(&self, asked: &Asked) -> bool {
+        let action = asked.action;
         let named = match self.action {
             "kms:*" => true,
             "kms:En*" => action != "kms:Decrypt",
             exact => exact == action,
         };
-        named != self.not_action && self.context.is_none_or(|wanted| context == Some(wanted))
+        named != self.not_action
+            && self.context.is_none_or(|wanted| asked.value() == Some(wanted))
+            && self.extra.as_ref().is_none_or(|extra| extra.holds(asked))
     }
 
     /// Whether the rule names the caller itself.
@@ -104,10 +207,11 @@ impl Rule {
     }
 }
 
-fn naive(key: &[Rule], identity: &[Rule], who: Who, action: &str, context: Option<&str>) -> bool {
-    let key: Vec<&Rule> = key.iter().filter(|rule| rule.is_about(action, context)).collect();
+fn naive(key: &[Rule], identity: &[Rule], asked: &Asked) -> bool {
+    let who = asked.who;
+    let key: Vec<&Rule> = key.iter().filter(|rule| rule.is_about(asked)).collect();
     let identity: Vec<&Rule> =
-        identity.iter().filter(|rule| !who.is_root() && rule.is_about(action, context)).collect();
+        identity.iter().filter(|rule| !who.is_root() && rule.is_about(asked)).collect();
     if key.iter().any(|r| !r.allow && (r.names(who) || r.names_account_of(who))) {
         return false;
     }
@@ -132,14 +236,39 @@ fn rule() -> impl Strategy<Value = Rule> {
         prop::sample::select(vec!["kms:*", "kms:En*", "kms:Encrypt", "kms:Decrypt"]),
         prop::bool::weighted(0.2),
         prop::option::of(prop::sample::select(vec!["1", "2"])),
+        prop::option::of(extra()),
     )
-        .prop_map(|(allow, principals, not_principal, action, not_action, context)| Rule {
-            allow,
-            principals,
-            not_principal,
+        .prop_map(|(allow, principals, not_principal, action, not_action, context, extra)| {
+            Rule { allow, principals, not_principal, action, not_action, context, extra }
+        })
+}
+
+fn extra() -> impl Strategy<Value = Extra> {
+    prop_oneof![
+        (prop::sample::select(HOURS.to_vec()), 9..=11_u32)
+            .prop_map(|(operator, hour)| Extra::Hour(operator, hour)),
+        (0..NETWORKS.len(), any::<bool>())
+            .prop_map(|(network, negated)| Extra::Address { network, negated }),
+        (any::<bool>(), prop::sample::subsequence(CONTEXT_KEYS.to_vec(), 1..=2))
+            .prop_map(|(all, of)| Extra::Keys { all, of }),
+    ]
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    (
+        prop::sample::select(EVERYBODY.to_vec()),
+        prop::sample::select(ACTIONS.to_vec()),
+        prop::sample::subsequence(CONTEXT_KEYS.to_vec(), 0..=2),
+        prop::sample::select(vec!["1", "2", "3"]),
+        9..=11_u32,
+        prop::option::weighted(0.9, prop::sample::select(ADDRESSES.to_vec())),
+    )
+        .prop_map(|(who, action, keys, value, hour, address)| Asked {
+            who,
             action,
-            not_action,
-            context,
+            context: keys.into_iter().map(|key| (key, value)).collect(),
+            hour,
+            address,
         })
 }
 
@@ -166,29 +295,37 @@ fn principal(who: Who, rules: &[Rule]) -> Principal {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
     #[test]
     fn decisions_agree_with_the_naive_model(
         key in prop::collection::vec(rule(), 1..5),
         identity in prop::collection::vec(rule(), 0..3),
-        who in prop::sample::select(EVERYBODY.to_vec()),
-        action in prop::sample::select(ACTIONS.to_vec()),
-        context in prop::option::of(prop::sample::select(vec!["1", "2", "3"])),
+        asked in asked(),
     ) {
         let policy = KeyPolicy::parse(&document(&key, true)).unwrap();
-        let principal = principal(who, &identity);
-        let pairs = context.map(|value| ("k".to_owned(), value.to_owned())).into_iter().collect();
+        let principal = principal(asked.who, &identity);
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let pairs = asked.context.iter().map(owned).collect();
+        let hour = format!("2026-01-01T{:02}:00:00Z", asked.hour);
+        let environment = Environment {
+            now: Timestamp::parse_iso8601_or_epoch(&hour).unwrap(),
+            source_ip: asked.address.map(|address| address.parse::<IpAddr>().unwrap()),
+            is_secure: false,
+            user_agent: None,
+            region: &"us-east-1".parse().unwrap(),
+        };
         let facts = RequestFacts { encryption_context: Some(&pairs), ..RequestFacts::default() };
         let decision = decide(&Query {
             principal: &principal,
-            action,
+            action: asked.action,
             resource: "arn:aws:kms:us-east-1:111122223333:key/k",
             key_policy: Some((&policy, HOME.parse().unwrap())),
             key: None,
+            environment: &environment,
             facts: &facts,
             is_granted: None,
         });
-        let wanted = naive(&key, &identity, who, action, context);
+        let wanted = naive(&key, &identity, &asked);
         prop_assert_eq!(decision.is_ok(), wanted, "{:?}", decision);
     }
 }

@@ -53,10 +53,28 @@ impl IdentityPolicy {
     }
 }
 
+/// Who may take a role on: every statement names principals, and none a resource, which is the role.
+#[derive(Debug)]
+pub(crate) struct TrustPolicy(KeyPolicy);
+
+impl TrustPolicy {
+    /// Reads a trust policy.
+    pub(crate) fn parse(text: &str) -> Result<Self, MalformedPolicy> {
+        let statements = parse_document(text, PrincipalRule::RequiredWithoutResource)?;
+        Ok(Self(KeyPolicy { text: text.into(), statements }))
+    }
+
+    /// The policy as that of a resource; it decides with identity policies as a key's does.
+    pub(crate) fn as_resource_policy(&self) -> &KeyPolicy {
+        &self.0
+    }
+}
+
 /// Whether statements name principals.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PrincipalRule {
     Required,
+    RequiredWithoutResource,
     Forbidden,
 }
 
@@ -154,7 +172,7 @@ fn parse_statement(value: Value, rule: PrincipalRule) -> Result<Statement, Malfo
     };
     let principals = listed(&mut statement, "Principal", "NotPrincipal", parse_principals)?;
     match (rule, principals.is_some()) {
-        (PrincipalRule::Required, false) => {
+        (PrincipalRule::Required | PrincipalRule::RequiredWithoutResource, false) => {
             return Err(MalformedPolicy::new("Policy contains a statement with no principal"));
         }
         (PrincipalRule::Forbidden, true) => {
@@ -164,8 +182,15 @@ fn parse_statement(value: Value, rule: PrincipalRule) -> Result<Statement, Malfo
     }
     let actions = listed(&mut statement, "Action", "NotAction", strings)?
         .ok_or_else(|| MalformedPolicy::new("Policy statement must contain actions."))?;
-    let resources = listed(&mut statement, "Resource", "NotResource", strings)?
-        .ok_or_else(|| MalformedPolicy::new("Policy statement must contain resources."))?;
+    let resources = listed(&mut statement, "Resource", "NotResource", strings)?;
+    let resources = match (rule, resources) {
+        (PrincipalRule::RequiredWithoutResource, None) => Listed::Only(vec!["*".to_owned()]),
+        (PrincipalRule::RequiredWithoutResource, Some(_)) => {
+            return Err(MalformedPolicy::new("Has prohibited field Resource"));
+        }
+        (_, Some(resources)) => resources,
+        (_, None) => return Err(MalformedPolicy::new("Policy statement must contain resources.")),
+    };
     let conditions = match statement.swap_remove("Condition") {
         None => Vec::new(),
         Some(block) => Condition::parse_block(block)?,

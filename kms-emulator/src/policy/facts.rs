@@ -1,14 +1,30 @@
 //! What is true of a request, under the names that conditions use.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::Principal;
+use crate::clock::Timestamp;
+use crate::ids::Region;
 use crate::records::{Key, KeySpec, KeyUsage};
 
 /// Looks a condition key up.
 pub(super) trait Facts {
     /// The values of a condition key; none if the request has no such key. Names ignore case.
     fn values(&self, key: &str) -> Vec<String>;
+}
+
+/// What is true of a request whatever it asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Environment<'a> {
+    pub(crate) now: Timestamp,
+    /// Where it came from; none inside the process.
+    pub(crate) source_ip: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub(crate) is_secure: bool,
+    pub(crate) user_agent: Option<&'a str>,
+    /// The Region that its signature is for.
+    pub(crate) region: &'a Region,
 }
 
 /// What an operation knows about its request. Conditions are rare, so values are looked up when one asks.
@@ -36,6 +52,7 @@ pub(crate) struct RequestFacts<'a> {
 pub(super) struct CallFacts<'a> {
     pub(super) principal: &'a Principal,
     pub(super) key: Option<&'a Key>,
+    pub(super) environment: &'a Environment<'a>,
     pub(super) request: &'a RequestFacts<'a>,
 }
 
@@ -45,8 +62,16 @@ impl Facts for CallFacts<'_> {
         match lower.split_once(':') {
             Some(("kms", name)) => self.kms_values(name),
             Some(("aws", name)) => self.aws_values(name),
-            _ => Vec::new(),
+            // What one operation of another service has, under its whole name.
+            _ => self.request.more_values(&lower),
         }
+    }
+}
+
+impl RequestFacts<'_> {
+    fn more_values(&self, name: &str) -> Vec<String> {
+        let named = self.more.iter().filter(|(known, _)| *known == name);
+        named.map(|(_, value)| (*value).to_owned()).collect()
     }
 }
 
@@ -84,10 +109,7 @@ impl CallFacts<'_> {
             "schedulekeydeletionpendingwindowindays" => one(request.pending_window_days),
             "reencryptonsamekey" => one(request.reencrypt_on_same_key),
             // kms:ViaService and the keys of attestation: no request here has them.
-            _ => {
-                let named = request.more.iter().filter(|(known, _)| *known == name);
-                named.map(|(_, value)| (*value).to_owned()).collect()
-            }
+            _ => request.more_values(name),
         }
     }
 
@@ -98,16 +120,32 @@ impl CallFacts<'_> {
         if let Some(tag) = name.strip_prefix("requesttag/") {
             return named(self.request.request_tags, tag);
         }
+        let environment = self.environment;
         match name {
-            "principalarn" => vec![self.principal.arn.clone()],
+            "currenttime" => vec![environment.now.to_iso8601()],
+            "epochtime" => vec![environment.now.as_seconds().to_string()],
+            "sourceip" => one(environment.source_ip.map(|address| address.to_canonical())),
+            "securetransport" => vec![environment.is_secure.to_string()],
+            "useragent" => one(environment.user_agent),
+            "requestedregion" => one(Some(environment.region)),
+            "principalarn" => vec![self.principal.identity_arn().to_owned()],
             "principalaccount" => vec![self.principal.account.to_string()],
             "principaltype" => {
-                vec![if self.principal.is_root() { "Account" } else { "User" }.to_owned()]
+                let kind = match &self.principal.identity {
+                    super::Identity::Root => "Account",
+                    super::Identity::User { .. } => "User",
+                    super::Identity::Role { .. } => "AssumedRole",
+                };
+                vec![kind.to_owned()]
             }
             "userid" => vec![self.principal.unique_id.clone()],
             "username" => match &self.principal.identity {
                 super::Identity::User { name, .. } => vec![name.clone()],
-                super::Identity::Root => Vec::new(),
+                super::Identity::Root | super::Identity::Role { .. } => Vec::new(),
+            },
+            "tokenissuetime" => match &self.principal.identity {
+                super::Identity::Role { issued, .. } => vec![issued.to_iso8601()],
+                _ => Vec::new(),
             },
             "tagkeys" => {
                 self.request.request_tags.into_iter().flatten().map(|(k, _)| k.clone()).collect()

@@ -17,8 +17,8 @@ mod glob;
 mod principal;
 
 pub(crate) use decide::{Authorized, Query, decide};
-pub(crate) use document::{IdentityPolicy, KeyPolicy};
-pub(crate) use facts::RequestFacts;
+pub(crate) use document::{IdentityPolicy, KeyPolicy, TrustPolicy};
+pub(crate) use facts::{Environment, RequestFacts};
 pub(crate) use principal::{Identity, Principal};
 
 use crate::ids::AccountId;

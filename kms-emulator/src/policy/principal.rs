@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::IdentityPolicy;
+use crate::clock::Timestamp;
 use crate::ids::AccountId;
 
 /// What a principal may do by itself, apart from what key policies say.
@@ -15,6 +16,19 @@ pub(crate) enum Identity {
         /// The user's name, without a path.
         name: String,
         /// The policies attached to the user.
+        policies: Vec<Arc<IdentityPolicy>>,
+    },
+    /// A session of a role: what the role's identity policies say.
+    Role {
+        /// The role's name, without a path.
+        name: String,
+        /// For example `arn:aws:iam::111122223333:role/writer`.
+        role_arn: String,
+        /// `AROA…`.
+        role_id: String,
+        /// When the session began.
+        issued: Timestamp,
+        /// The policies attached to the role.
         policies: Vec<Arc<IdentityPolicy>>,
     },
 }
@@ -38,6 +52,19 @@ impl Principal {
             arn: format!("arn:aws:iam::{account}:root"),
             unique_id: account.to_string(),
             identity: Identity::Root,
+        }
+    }
+
+    /// Whether an ARN names this principal: its own, or that of the role whose session it is.
+    pub(crate) fn is_named(&self, arn: &str) -> bool {
+        self.arn == arn || self.identity_arn() == arn
+    }
+
+    /// The ARN of who is behind a session: the role; else the principal's own.
+    pub(crate) fn identity_arn(&self) -> &str {
+        match &self.identity {
+            Identity::Role { role_arn, .. } => role_arn,
+            _ => &self.arn,
         }
     }
 

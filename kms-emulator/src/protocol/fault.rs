@@ -34,6 +34,7 @@ fault_codes! {
     IncompleteSignatureException = 400,
     InvalidSignatureException = 400,
     UnrecognizedClientException = 400,
+    ExpiredTokenException = 400,
     AccessDeniedException = 400,
     UnknownOperationException = 400,
     SerializationException = 400,

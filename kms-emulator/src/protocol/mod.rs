@@ -27,6 +27,11 @@ impl Reply {
         Ok(Self(body))
     }
 
+    /// The body's bytes, to look at.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The body's bytes.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.0

@@ -9,7 +9,10 @@ mod draft;
 mod state;
 mod writer;
 
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
@@ -18,7 +21,7 @@ use crate::storage::{Storage, StorageError};
 
 pub(crate) use draft::Draft;
 pub(crate) use state::{Realm, State};
-use writer::{Job, Update};
+use writer::{BackUp, Job, Update};
 
 /// Updates that may wait for the writer; more make their callers wait.
 const PENDING_UPDATES_MAX: usize = 256;
@@ -39,6 +42,7 @@ pub(crate) enum UpdateError<E> {
 pub(crate) struct Registry {
     current: Arc<ArcSwap<State>>,
     updates: mpsc::Sender<Box<dyn Job>>,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Registry {
@@ -50,13 +54,27 @@ impl Registry {
         let state = Arc::new(storage.load()?);
         let current = Arc::new(ArcSwap::new(state));
         let (updates, waiting) = mpsc::channel(PENDING_UPDATES_MAX);
-        let closed = writer::spawn(storage, Arc::clone(&current), waiting);
-        Ok((Self { current, updates }, closed))
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let closed = writer::spawn(storage, Arc::clone(&current), waiting, Arc::clone(&is_failing));
+        Ok((Self { current, updates, is_failing }, closed))
     }
 
     /// The state as of now.
     pub(crate) fn state(&self) -> Arc<State> {
         self.current.load_full()
+    }
+
+    /// Whether the last commit failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Writes a copy of the state, as of a commit, into a directory that is there.
+    pub(crate) async fn back_up(&self, dir: PathBuf) -> Result<(), UpdateError<Infallible>> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(BackUp::new(dir, reply));
+        self.updates.send(job).await.map_err(|_| UpdateError::Closed)?;
+        answer.await.map_err(|_| UpdateError::Closed)?
     }
 
     /// Changes the state: runs `work` on a draft of the newest state, makes what it did durable,

@@ -5,19 +5,32 @@
 
 mod dispatch;
 mod http;
+mod latency;
+mod metrics;
+pub(crate) mod monitoring;
+mod quotas;
+mod testing;
+mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use dispatch::Dispatcher;
+pub(crate) use dispatch::{Dispatcher, ForTests, RequestOrigin};
+pub use latency::Latency;
+pub(crate) use metrics::Metrics;
+pub(crate) use quotas::Quotas;
+pub(crate) use testing::Testing;
+pub(crate) use tls::Tls;
+pub use tls::{TlsError, TlsIdentity};
 
 /// Connections at one time; more wait in the listen queue of the kernel.
 pub(crate) const CONNECTIONS_MAX: usize = 4_096;
@@ -35,6 +48,7 @@ const ACCEPT_RETRY_MILLIS: u64 = 50;
 /// Serves until `stop` changes, then lets open requests finish.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     dispatcher: Arc<Dispatcher>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -54,7 +68,8 @@ pub(crate) async fn serve(
                 }
             },
         };
-        let connection = serve_connection(&builder, stream, peer, &dispatcher, &graceful);
+        let connection =
+            serve_connection(&builder, stream, peer, tls.as_ref(), &dispatcher, &graceful);
         tokio::spawn(async move {
             connection.await;
             drop(permit);
@@ -92,6 +107,7 @@ fn serve_connection(
     builder: &Arc<Builder<TokioExecutor>>,
     stream: TcpStream,
     peer: SocketAddr,
+    tls: Option<&Arc<Tls>>,
     dispatcher: &Arc<Dispatcher>,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
@@ -99,17 +115,47 @@ fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "TCP_NODELAY was not set");
     }
-    let dispatcher = Arc::clone(dispatcher);
+    let (builder, dispatcher) = (Arc::clone(builder), Arc::clone(dispatcher));
+    let (watcher, tls) = (graceful.watcher(), tls.cloned());
+    let address = peer.ip();
+    let counted = dispatcher.metrics().connection();
+    async move {
+        let _counted = counted;
+        let Some(tls) = tls else {
+            let connection = Connection { address, tls: None };
+            return serve_stream(&builder, stream, connection, dispatcher, watcher).await;
+        };
+        match tls.accept(stream).await {
+            Ok(stream) => {
+                let connection = Connection { address, tls: Some(tls::session(&stream)) };
+                serve_stream(&builder, stream, connection, dispatcher, watcher).await;
+            }
+            Err(error) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        }
+    }
+}
+
+/// What requests have in common that come over one connection.
+#[derive(Clone, Copy)]
+struct Connection {
+    address: IpAddr,
+    /// Protocol version and cipher suite.
+    tls: Option<(&'static str, &'static str)>,
+}
+
+async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    builder: &Builder<TokioExecutor>,
+    stream: S,
+    connection: Connection,
+    dispatcher: Arc<Dispatcher>,
+    watcher: Watcher,
+) {
     let service = service_fn(move |request| {
         let dispatcher = Arc::clone(&dispatcher);
-        async move { http::answer(&dispatcher, request).await }
+        async move { http::answer(&dispatcher, &connection, request).await }
     });
-    let watcher = graceful.watcher();
-    let builder = Arc::clone(builder);
-    async move {
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%peer, %error, "a connection ended early");
-        }
+    let served = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(served).await {
+        tracing::debug!(peer = %connection.address, %error, "a connection ended early");
     }
 }

@@ -108,6 +108,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::load;
 
     #[test]
     fn a_newer_schema_is_left_alone() {
@@ -115,6 +116,42 @@ mod tests {
         connection.pragma_update(None, "user_version", 9_999).unwrap();
         let refused = migrate(&mut connection, Path::new("x")).unwrap_err();
         assert!(matches!(refused, StorageError::NewerSchema { found: 9_999, .. }));
+    }
+
+    /// What a server of that version has written of one key: the first schema's columns, of which every
+    /// later one still has each.
+    const KEY_OF_THE_FIRST_SCHEMA: &str = "
+        INSERT INTO root_credential VALUES ('111122223333', 'AKIA0000000000000000', 'secret');
+        INSERT INTO key (account, region, id, created_millis, description, lifecycle, origin, policy,
+            material_id) VALUES ('111122223333', 'us-east-1', '1234abcd-12ab-34cd-56ef-1234567890ab', 5,
+            'kept', 'Disabled', 'AWS_KMS', '{\"Statement\":{\"Effect\":\"Allow\",\"Principal\":\"*\",
+            \"Action\":\"kms:*\",\"Resource\":\"*\"}}', zeroblob(32));
+        INSERT INTO key_material (account, region, key_id, id, reference) VALUES ('111122223333',
+            'us-east-1', '1234abcd-12ab-34cd-56ef-1234567890ab', zeroblob(32), x'010203');
+        INSERT INTO key_tag VALUES ('111122223333', 'us-east-1', '1234abcd-12ab-34cd-56ef-1234567890ab',
+            'team', 'a');
+        INSERT INTO alias VALUES ('111122223333', 'us-east-1', 'alias/a',
+            '1234abcd-12ab-34cd-56ef-1234567890ab', 5, 6);";
+
+    #[test]
+    fn state_of_every_older_schema_is_read_after_its_upgrade() {
+        for version in 1..=STEPS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in &STEPS[..version] {
+                connection.execute_batch(step).unwrap();
+            }
+            connection
+                .pragma_update(None, "user_version", u32::try_from(version).unwrap())
+                .unwrap();
+            connection.execute_batch(KEY_OF_THE_FIRST_SCHEMA).unwrap();
+            migrate(&mut connection, Path::new("x")).unwrap();
+            let state = load::load(&connection).unwrap();
+            let key = state.all_keys().next().unwrap();
+            assert_eq!((&*key.description, key.tags.len()), ("kept", 1), "from schema {version}");
+            assert_eq!(*key.material.reference, [1, 2, 3]);
+            assert_eq!(state.realm(&key.realm).unwrap().aliases_of(key.id).count(), 1);
+            assert_eq!(state.root_credentials().count(), 1);
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod power_loss;
 mod sqlite;
 mod usage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ids::{AliasName, BackupId, ClusterId, CustomKeyStoreId, GrantId, KeyId, RealmId};
@@ -89,6 +89,9 @@ pub(crate) trait Storage: Send {
     /// After `Conflict` and `Full` nothing was written and the storage is as before. After any other
     /// error it is not known what was written: no further commit may be tried before a restart.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StorageError>;
+
+    /// Writes a copy, as of the last commit, into a directory that is there.
+    fn back_up(&self, dir: &Path) -> Result<(), StorageError>;
 }
 
 /// Why state could not be read or written.

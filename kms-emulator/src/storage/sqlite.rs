@@ -41,6 +41,11 @@ impl SqliteStorage {
         Ok(storage)
     }
 
+    /// Whether a directory holds a database.
+    pub(crate) fn is_in(dir: &Path) -> bool {
+        dir.join(FILE_NAME).is_file()
+    }
+
     /// A database that is gone when the server ends.
     pub(crate) fn ephemeral() -> Result<Self, StorageError> {
         Self::prepare(Connection::open_in_memory()?, Path::new(":memory:"))
@@ -123,6 +128,15 @@ impl SqliteStorage {
 impl Storage for SqliteStorage {
     fn load(&mut self) -> Result<State, StorageError> {
         load::load(&self.connection)
+    }
+
+    fn back_up(&self, dir: &Path) -> Result<(), StorageError> {
+        let unusable = |source| StorageError::DataDir { path: dir.to_owned(), source };
+        let path = dir.join(FILE_NAME);
+        // Of the live pages alone: nothing of what was deleted goes into a backup.
+        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(unusable)?;
+        fs::File::open(&path).and_then(|file| file.sync_all()).map_err(unusable)
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), StorageError> {

@@ -81,7 +81,8 @@ impl Server {
     }
 
     pub(crate) fn host(&self) -> String {
-        self.emulator.endpoint().trim_start_matches("http://").to_owned()
+        let endpoint = self.emulator.endpoint();
+        endpoint.split("://").nth(1).unwrap().to_owned()
     }
 
     /// The AWS SDK for Rust as the account's root.
@@ -120,6 +121,18 @@ impl Server {
         self.send(&self.signer("kms").sign(&request)).await
     }
 
+    /// Sends a request to an address of the server's that needs no signature.
+    pub(crate) async fn plain(&self, host: &str, method: &str, path: &str, body: &str) -> Reply {
+        let bytes = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let host = host.to_owned();
+        let exchange = move || exchange(&host, bytes.as_bytes());
+        tokio::task::spawn_blocking(exchange).await.unwrap()
+    }
+
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: &RawRequest) -> Reply {
         self.send_bytes(request.to_bytes()).await
@@ -141,8 +154,13 @@ impl Server {
 
 /// Sends bytes to a server and reads until it closes.
 pub(crate) fn exchange(host: &str, bytes: &[u8]) -> Reply {
-    let mut stream = TcpStream::connect(host).unwrap();
+    let stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    exchange_over(stream, bytes)
+}
+
+/// Sends bytes and reads until the other side closes.
+pub(crate) fn exchange_over(mut stream: impl Read + Write, bytes: &[u8]) -> Reply {
     // A server that refuses early may close before it has read all; the reply is what counts.
     drop(stream.write_all(bytes));
     let mut reply = Vec::new();

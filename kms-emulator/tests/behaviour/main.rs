@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod audit;
 mod authentication;
+mod backup;
 mod backups;
 mod clusters;
 mod cryptography;
@@ -11,6 +13,7 @@ mod durability;
 mod fault_run;
 mod grants;
 mod harness;
+mod hostile;
 mod hsm_processes;
 mod import;
 mod last_usage;
@@ -18,13 +21,17 @@ mod leftovers;
 mod life_cycle;
 mod limits;
 mod marker;
+mod monitoring;
 mod policies;
 mod python;
+mod roles;
 mod rotation;
 mod sdk_tasks;
 mod services;
 mod signer;
 mod state_table;
 mod story;
+mod test_endpoints;
+mod tls;
 mod troubleshooting;
 mod validation;

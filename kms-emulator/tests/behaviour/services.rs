@@ -34,7 +34,7 @@ async fn sts_refuses_in_its_own_protocol() {
         (
             server
                 .signer("sts")
-                .sign(&identity_request(&server, "Action=AssumeRole&Version=2011-06-15")),
+                .sign(&identity_request(&server, "Action=AssumeRoleWithSAML&Version=2011-06-15")),
             400,
             "InvalidAction",
         ),
