@@ -181,12 +181,13 @@ impl Collector<'_> {
             self.finish(id).await?;
         }
         condemned::remove_leftovers(self.location).await?;
+        // The dead first, so that what they have left is not taken for work in progress.
+        self.settle(Waiting::ForNobody).await?;
         let survey = Survey::take(self.location, None, self.control).await?;
         let plan = Plan::make(&survey, self.options);
         self.count_kept(&survey, &plan);
         drop(survey);
         if plan.condemned.is_empty() {
-            self.settle(Waiting::ForNobody).await?;
             self.pruned.runs_removed += index::tidy(self.location, &Packs::new()).await?;
             return Ok(());
         }
