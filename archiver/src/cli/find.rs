@@ -174,7 +174,8 @@ pub(super) async fn run(
     // Snapshots of one tree side by side: from each to the next only what changed is read.
     snapshots.sort_by_key(|snapshot| {
         let commit = &snapshot.commit;
-        (commit.host.clone(), commit.paths.clone(), commit.started.seconds, snapshot.id)
+        let started = (commit.started.seconds, commit.started.nanoseconds);
+        (commit.host.clone(), commit.paths.clone(), started, snapshot.id)
     });
     let report = Report::start(&output.clone().silent(), "searching");
     let reader = location.reader(None);
