@@ -32,7 +32,12 @@ pub(in super::super) struct Encrypt {
     pub(super) algorithm: Option<SuiteName>,
     /// Bytes of plaintext in each frame; 0 makes one block of all, of up to 1 GiB, which is held in
     /// memory and which no reader can open in part.
-    #[arg(long, value_name = "BYTES", default_value_t = FRAME_LENGTH_DEFAULT)]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = FRAME_LENGTH_DEFAULT,
+        allow_negative_numbers = true
+    )]
     pub(super) frame_length: u32,
 }
 
