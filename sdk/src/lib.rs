@@ -55,7 +55,7 @@
 //! | [`policy`], [`options`] | what a caller allows and demands |
 //! | [`materials`] | what one message needs, from the keyrings to the engine |
 //! | [`kms`] | the operations of a KMS, as a trait; names of its keys; the AWS client behind it (feature `aws-kms`) |
-//! | `memory` | room for outputs, in huge pages when it is much |
+//! | `memory` | room for outputs |
 //! | [`clock`], [`cache`] | what time it is; materials that are used more than once |
 //! | [`key_store`] | branch keys, which wrap data keys without a call of the KMS for each |
 //! | [`keyring`], [`cmm`] | who wraps and unwraps data keys |
