@@ -20,12 +20,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_vector_grows_and_shrinks_to_any_length() {
-        let mut bytes = vec![1; 3];
-        for length in [0, 1, 100, 7, 1 << 20] {
+    fn a_vector_takes_any_length_and_what_is_new_is_zeros() {
+        let mut bytes = vec![0xab; 3];
+        for length in [0, 1, 100, 7, 1 << 20, 5, 1 << 20] {
+            let kept = bytes.len().min(length);
+            let moved = bytes.capacity() < length;
             resize_for_overwrite(&mut bytes, length);
             assert_eq!(bytes.len(), length);
+            let new = if moved { 0 } else { kept };
+            assert!(bytes.iter().skip(new).all(|byte| *byte == 0), "{length} bytes, {new} of them older");
+            bytes.fill(0xab);
         }
-        assert!(bytes.iter().all(|byte| *byte == 0), "what is new is zeros");
     }
 }
