@@ -28,7 +28,10 @@ mod tests {
             resize_for_overwrite(&mut bytes, length);
             assert_eq!(bytes.len(), length);
             let new = if moved { 0 } else { kept };
-            assert!(bytes.iter().skip(new).all(|byte| *byte == 0), "{length} bytes, {new} of them older");
+            assert!(
+                bytes.iter().skip(new).all(|byte| *byte == 0),
+                "{length} bytes, {new} of them older"
+            );
             bytes.fill(0xab);
         }
     }

@@ -39,7 +39,7 @@ fn main() -> Outcome<()> {
         Arguments::parse();
     let mut out = std::io::stdout();
     if peers {
-        let tables = side_by_side(Extent { mebibytes, messages, rounds })?;
+        let tables = side_by_side(Extent { mebibytes, messages, rounds, threads })?;
         return Ok(write!(out, "{tables}")?);
     }
     writeln!(out, "{mebibytes} MiB, best of {rounds}; GB/s of plaintext\n")?;

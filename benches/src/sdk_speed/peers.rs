@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use strongroom_peers::esdk::{
     Base64, EsdkDriver, Implementation, Keyring, Manager, Measure, Message, Refusal, Work,
 };
@@ -19,11 +20,12 @@ use strongroom_sdk::cmm::{
     CachingCmm, CachingLimits, DefaultCmm, MaterialsCache, MaterialsManager,
 };
 use strongroom_sdk::keyring::RawAesKeyring;
-use strongroom_sdk::materials::EncryptionRequest;
+use strongroom_sdk::materials::{DecryptionRequest, EncryptionRequest};
+use strongroom_sdk::message::header::Header;
 use strongroom_sdk::message::suite::AlgorithmSuite;
-use strongroom_sdk::oneshot;
 use strongroom_sdk::options::{DecryptOptions, EncryptOptions};
 use strongroom_sdk::secret::SecretBytes;
+use strongroom_sdk::{oneshot, parallel};
 
 use super::{Outcome, wait};
 
@@ -48,6 +50,8 @@ pub struct Extent {
     pub messages: u64,
     /// Rounds, of which the best counts.
     pub rounds: usize,
+    /// Threads of the parallel surface.
+    pub threads: usize,
 }
 
 /// Measures everybody, and returns the figures as Markdown tables with the names of the peers that are not
@@ -57,7 +61,11 @@ pub struct Extent {
 ///
 /// What an implementation fails with, and what a peer does that is there and broken.
 pub fn side_by_side(extent: Extent) -> Outcome<String> {
-    let mut contenders: Vec<Box<dyn Contender>> = vec![Box::new(Ours::new()?)];
+    let mut contenders: Vec<Box<dyn Contender>> = vec![
+        Box::new(Ours::new(Output::Fresh)?),
+        Box::new(Ours::new(Output::Reused(Vec::new()))?),
+        Box::new(Ours::new(Output::Parallel(pool(extent.threads)?, Vec::new()))?),
+    ];
     let mut absent = Vec::new();
     for implementation in Implementation::ALL {
         match EsdkDriver::start(implementation, []) {
@@ -240,14 +248,29 @@ impl Peer {
     }
 }
 
-/// Our SDK, in this process.
+/// Our SDK, in this process, and where it writes to.
 struct Ours {
     manager: Arc<dyn MaterialsManager>,
     caching: CachingCmm,
+    output: Output,
+}
+
+/// Where our SDK writes to.
+enum Output {
+    /// A new vector each time, as everybody else's interface has it.
+    Fresh,
+    /// One vector of the caller's.
+    Reused(Vec<u8>),
+    /// One vector of the caller's, by the threads of a pool.
+    Parallel(ThreadPool, Vec<u8>),
+}
+
+fn pool(threads: usize) -> Outcome<ThreadPool> {
+    Ok(ThreadPoolBuilder::new().num_threads(threads).build()?)
 }
 
 impl Ours {
-    fn new() -> Outcome<Self> {
+    fn new(output: Output) -> Outcome<Self> {
         let key = SecretBytes::copy_of(&KEY);
         let keyring = RawAesKeyring::new("bench", "key", key)?;
         let manager: Arc<dyn MaterialsManager> = Arc::new(DefaultCmm::new(Arc::new(keyring)));
@@ -255,31 +278,76 @@ impl Ours {
         let cache = Arc::new(MaterialsCache::new(CACHE_ENTRIES_MAX, clock)?);
         let limits = CachingLimits::of_age(CACHE_AGE);
         let caching = CachingCmm::new(manager.clone(), cache, limits)?;
-        Ok(Self { manager, caching })
+        Ok(Self { manager, caching, output })
+    }
+
+    fn encrypt(&mut self, plaintext: &[u8], task: &Task) -> Outcome<()> {
+        let manager = if task.caching { &self.caching } else { &*self.manager };
+        let options = EncryptOptions { frame_length: task.frame_length };
+        let request = EncryptionRequest {
+            suite: Some(task.suite),
+            plaintext_length_max: Some(task.bytes as u64),
+            ..EncryptionRequest::default()
+        };
+        let materials = wait(manager.encryption_materials(&request))?;
+        match &mut self.output {
+            Output::Fresh => {
+                black_box(oneshot::seal(plaintext, materials, &options)?);
+            }
+            Output::Reused(message) => {
+                oneshot::seal_into(plaintext, materials, &options, message)?;
+            }
+            Output::Parallel(pool, message) => {
+                parallel::seal_into(plaintext, materials, &options, pool, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn decrypt(&mut self, message: &[u8], task: &Task) -> Outcome<()> {
+        let manager = if task.caching { &self.caching } else { &*self.manager };
+        let options = DecryptOptions::default();
+        let parsed = Header::parse(message, &options.limits)?;
+        let request = DecryptionRequest::new(&parsed.header, &options)?;
+        let materials = wait(manager.decryption_materials(&request))?;
+        match &mut self.output {
+            Output::Fresh => {
+                black_box(oneshot::open(message, parsed, materials)?);
+            }
+            Output::Reused(plaintext) => {
+                oneshot::open_into(message, parsed, materials, plaintext)?;
+            }
+            Output::Parallel(pool, plaintext) => {
+                parallel::open_into(message, parsed, materials, pool, plaintext)?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl Contender for Ours {
     fn name(&self) -> &'static str {
-        "strongroom-sdk"
+        match self.output {
+            Output::Fresh => "strongroom-sdk",
+            Output::Reused(_) => "into a vector of the caller's",
+            Output::Parallel(..) => "the same, parallel",
+        }
     }
 
     fn measure(&mut self, task: &Task) -> Outcome<Option<Took>> {
-        let manager: &dyn MaterialsManager =
-            if task.caching { &self.caching } else { &*self.manager };
         let plaintext = vec![0x5a; task.bytes];
         let options = EncryptOptions { frame_length: task.frame_length };
         let request = EncryptionRequest { suite: Some(task.suite), ..EncryptionRequest::default() };
-        let seal = || wait(oneshot::encrypt(&plaintext, manager, &request, &options));
-        let message = seal()?;
-        let reading = DecryptOptions::default();
-        let open = || wait(oneshot::decrypt(&message, manager, &reading));
-        open()?;
-        let started = Instant::now();
-        for _ in 0..task.messages {
+        let message = wait(oneshot::encrypt(&plaintext, &*self.manager, &request, &options))?;
+        // One that is not counted, as everybody does.
+        let mut started = Instant::now();
+        for counted in 0..=task.messages {
             match task.what {
-                Work::Encrypt => drop(black_box(seal()?)),
-                Work::Decrypt => drop(black_box(open()?)),
+                Work::Encrypt => self.encrypt(&plaintext, task)?,
+                Work::Decrypt => self.decrypt(&message, task)?,
+            }
+            if counted == 0 {
+                started = Instant::now();
             }
         }
         Ok(Some(Took::as_asked(started.elapsed())))

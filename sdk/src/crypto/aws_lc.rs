@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
     EcdsaVerificationAlgorithm, KeyPair, UnparsedPublicKey,
 };
-use aws_lc_rs::{digest, hkdf, rand};
+use aws_lc_rs::{digest, hkdf, hmac, rand};
 use zeroize::Zeroize;
 
 use super::ecdh::{EcCurve, EcdhKey};
@@ -59,20 +59,30 @@ impl CryptoProvider for AwsLc {
         Ok(Box::new(GcmKey(LessSafeKey::new(key))))
     }
 
-    fn hkdf(
+    fn hkdf_extract(
         &self,
         hash: HashAlgorithm,
         salt: &[u8],
         secret: &SecretBytes,
+    ) -> Result<SecretBytes> {
+        // The library extracts again with every expansion; HMAC alone is what extracting means.
+        let key = hmac::Key::new(hmac_algorithm(hash), salt);
+        SecretBytes::fill_with(hash.digest_bytes(), |out| {
+            hmac::sign_to_buffer(&key, secret.expose(), out).map(drop).map_err(failed("HKDF"))
+        })
+    }
+
+    fn hkdf_expand(
+        &self,
+        hash: HashAlgorithm,
+        pseudorandom_key: &SecretBytes,
         info: &[&[u8]],
         length: usize,
     ) -> Result<SecretBytes> {
-        let algorithm = match hash {
-            HashAlgorithm::Sha256 => hkdf::HKDF_SHA256,
-            HashAlgorithm::Sha384 => hkdf::HKDF_SHA384,
-            HashAlgorithm::Sha512 => hkdf::HKDF_SHA512,
-        };
-        let prk = hkdf::Salt::new(algorithm, salt).extract(secret.expose());
+        if pseudorandom_key.len() != hash.digest_bytes() {
+            return Err(Error::Provider { operation: "HKDF" });
+        }
+        let prk = hkdf::Prk::new_less_safe(hkdf_algorithm(hash), pseudorandom_key.expose());
         let okm = prk.expand(info, OkmLength(length)).map_err(failed("HKDF"))?;
         SecretBytes::fill_with(length, |out| okm.fill(out).map_err(failed("HKDF")))
     }
@@ -147,6 +157,22 @@ fn digest_algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
         HashAlgorithm::Sha256 => &digest::SHA256,
         HashAlgorithm::Sha384 => &digest::SHA384,
         HashAlgorithm::Sha512 => &digest::SHA512,
+    }
+}
+
+fn hmac_algorithm(hash: HashAlgorithm) -> hmac::Algorithm {
+    match hash {
+        HashAlgorithm::Sha256 => hmac::HMAC_SHA256,
+        HashAlgorithm::Sha384 => hmac::HMAC_SHA384,
+        HashAlgorithm::Sha512 => hmac::HMAC_SHA512,
+    }
+}
+
+fn hkdf_algorithm(hash: HashAlgorithm) -> hkdf::Algorithm {
+    match hash {
+        HashAlgorithm::Sha256 => hkdf::HKDF_SHA256,
+        HashAlgorithm::Sha384 => hkdf::HKDF_SHA384,
+        HashAlgorithm::Sha512 => hkdf::HKDF_SHA512,
     }
 }
 

@@ -53,7 +53,30 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
     /// [`Error::Provider`] for another length.
     fn aead_key(&self, algorithm: AeadAlgorithm, key: &SecretBytes) -> Result<Box<dyn AeadKey>>;
 
-    /// HKDF of RFC 5869: extracts with `salt`, expands with the parts of `info` one after another.
+    /// The first half of HKDF (RFC 5869): the pseudorandom key of `secret` and `salt`, as long as a digest.
+    ///
+    /// # Errors
+    /// [`Error::Provider`].
+    fn hkdf_extract(
+        &self,
+        hash: HashAlgorithm,
+        salt: &[u8],
+        secret: &SecretBytes,
+    ) -> Result<SecretBytes>;
+
+    /// The second half of HKDF: a key for the parts of `info`, one after another.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] when `length` is above 255 digests, or the pseudorandom key is not as long as one.
+    fn hkdf_expand(
+        &self,
+        hash: HashAlgorithm,
+        pseudorandom_key: &SecretBytes,
+        info: &[&[u8]],
+        length: usize,
+    ) -> Result<SecretBytes>;
+
+    /// HKDF, both halves: extracts with `salt`, expands with the parts of `info` one after another.
     ///
     /// # Errors
     /// [`Error::Provider`] when `length` is above 255 digests.
@@ -64,7 +87,9 @@ pub trait CryptoProvider: Send + Sync + fmt::Debug {
         secret: &SecretBytes,
         info: &[&[u8]],
         length: usize,
-    ) -> Result<SecretBytes>;
+    ) -> Result<SecretBytes> {
+        self.hkdf_expand(hash, &self.hkdf_extract(hash, salt, secret)?, info, length)
+    }
 
     /// The KDF of SP 800-108 in counter mode with HMAC: a counter of four bytes, then `label`, a zero
     /// byte, `context`, and the length of the output in bits in four bytes.

@@ -61,28 +61,43 @@ impl CryptoProvider for PureRust {
         })
     }
 
-    fn hkdf(
+    fn hkdf_extract(
         &self,
         hash: HashAlgorithm,
         salt: &[u8],
         secret: &SecretBytes,
+    ) -> Result<SecretBytes> {
+        match hash {
+            HashAlgorithm::Sha256 => extract::<Hmac<Sha256>>(salt, secret),
+            HashAlgorithm::Sha384 => extract::<Hmac<Sha384>>(salt, secret),
+            HashAlgorithm::Sha512 => extract::<Hmac<Sha512>>(salt, secret),
+        }
+    }
+
+    fn hkdf_expand(
+        &self,
+        hash: HashAlgorithm,
+        pseudorandom_key: &SecretBytes,
         info: &[&[u8]],
         length: usize,
     ) -> Result<SecretBytes> {
-        let secret = secret.expose();
-        SecretBytes::fill_with(length, |out| {
-            match hash {
-                HashAlgorithm::Sha256 => {
-                    Hkdf::<Sha256>::new(Some(salt), secret).expand_multi_info(info, out)
-                }
-                HashAlgorithm::Sha384 => {
-                    Hkdf::<Sha384>::new(Some(salt), secret).expand_multi_info(info, out)
-                }
-                HashAlgorithm::Sha512 => {
-                    Hkdf::<Sha512>::new(Some(salt), secret).expand_multi_info(info, out)
-                }
+        if pseudorandom_key.len() != hash.digest_bytes() {
+            return Err(Error::Provider { operation: "HKDF" });
+        }
+        let prk = pseudorandom_key.expose();
+        SecretBytes::fill_with(length, |out| match hash {
+            HashAlgorithm::Sha256 => {
+                let hkdf = Hkdf::<Sha256>::from_prk(prk).map_err(failed("HKDF"))?;
+                hkdf.expand_multi_info(info, out).map_err(failed("HKDF"))
             }
-            .map_err(failed("HKDF"))
+            HashAlgorithm::Sha384 => {
+                let hkdf = Hkdf::<Sha384>::from_prk(prk).map_err(failed("HKDF"))?;
+                hkdf.expand_multi_info(info, out).map_err(failed("HKDF"))
+            }
+            HashAlgorithm::Sha512 => {
+                let hkdf = Hkdf::<Sha512>::from_prk(prk).map_err(failed("HKDF"))?;
+                hkdf.expand_multi_info(info, out).map_err(failed("HKDF"))
+            }
         })
     }
 
@@ -169,6 +184,14 @@ impl CryptoProvider for PureRust {
 
 fn new_cipher<C: KeyInit>(key: &[u8]) -> Result<C> {
     C::new_from_slice(key).map_err(failed("AES-GCM key"))
+}
+
+/// RFC 5869, section 2.2: HMAC of the secret, keyed with the salt.
+fn extract<P: Mac + KeyInit>(salt: &[u8], secret: &SecretBytes) -> Result<SecretBytes> {
+    let mut hmac = <P as KeyInit>::new_from_slice(salt).map_err(failed("HKDF"))?;
+    hmac.update(secret.expose());
+    let mut output = hmac.finalize().into_bytes();
+    Ok(SecretBytes::take(&mut output))
 }
 
 /// Fills `out` with `PRF(secret, [i] || fixed)` for i from 1 (SP 800-108r1, section 4.1).

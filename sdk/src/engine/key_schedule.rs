@@ -57,8 +57,10 @@ pub(crate) fn derive(
             Ok(MessageKeys { cipher_key, commitment: None })
         }
         (Some(hash), MessageVersion::V2) => {
-            let cipher_key = provider.hkdf(hash, id, secret, &[&suite_id, DERIVE_LABEL], length)?;
-            let committed = provider.hkdf(hash, id, secret, &[COMMIT_LABEL], COMMITMENT_BYTES)?;
+            let prk = provider.hkdf_extract(hash, id, secret)?;
+            let cipher_key =
+                provider.hkdf_expand(hash, &prk, &[&suite_id, DERIVE_LABEL], length)?;
+            let committed = provider.hkdf_expand(hash, &prk, &[COMMIT_LABEL], COMMITMENT_BYTES)?;
             let mut commitment = [0; COMMITMENT_BYTES];
             commitment.copy_from_slice(committed.expose());
             Ok(MessageKeys { cipher_key, commitment: Some(commitment) })

@@ -95,6 +95,21 @@ fn wycheproof_hkdf() {
     assert!(cases > 100);
 }
 
+#[test]
+fn hkdf_expands_no_pseudorandom_key_of_another_length() {
+    for provider in providers() {
+        for hash in [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512] {
+            for (bytes, is_whole) in
+                [(0, false), (31, false), (hash.digest_bytes(), true), (65, false)]
+            {
+                let key = SecretBytes::copy_of(&vec![7; bytes]);
+                let expanded = provider.hkdf_expand(hash, &key, &[b"info"], 32);
+                assert_eq!(expanded.is_ok(), is_whole, "{} {hash:?} {bytes}", provider.name());
+            }
+        }
+    }
+}
+
 /// Computed with `KBKDFHMAC` of the Python package `cryptography` 48: counter mode, counter and length of
 /// four bytes, the counter before the fixed input.
 #[test]
@@ -313,15 +328,23 @@ impl CryptoProvider for Recording {
         Ok(Box::new(RecordingKey { inner, key, sealed }))
     }
 
-    fn hkdf(
+    fn hkdf_extract(
         &self,
         hash: HashAlgorithm,
         salt: &[u8],
         secret: &SecretBytes,
+    ) -> Result<SecretBytes> {
+        self.inner.hkdf_extract(hash, salt, secret)
+    }
+
+    fn hkdf_expand(
+        &self,
+        hash: HashAlgorithm,
+        pseudorandom_key: &SecretBytes,
         info: &[&[u8]],
         length: usize,
     ) -> Result<SecretBytes> {
-        self.inner.hkdf(hash, salt, secret, info, length)
+        self.inner.hkdf_expand(hash, pseudorandom_key, info, length)
     }
 
     fn kbkdf(

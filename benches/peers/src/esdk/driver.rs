@@ -28,6 +28,9 @@ pub enum Implementation {
     Java,
 }
 
+/// The stack of the official Rust SDK's threads, as the environment has it; the system gives what is used.
+const RUST_STACK_BYTES: &str = "4294967296";
+
 impl Implementation {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Python, Self::Node, Self::Rust, Self::Java];
@@ -68,7 +71,12 @@ impl Implementation {
                 node.arg(source.join("node/driver.js")).env("NODE_PATH", modules);
                 node
             }
-            Self::Rust => Command::new(found),
+            Self::Rust => {
+                let mut rust = Command::new(found);
+                // A message of 64 MiB in frames of 4 KiB overflows a usual stack there.
+                rust.env("RUST_MIN_STACK", RUST_STACK_BYTES);
+                rust
+            }
             Self::Java => {
                 let mut java = Command::new("java");
                 let libraries = found.with_file_name("lib").join("*");

@@ -42,11 +42,19 @@ impl CryptoProvider for Permissive {
         Err(Error::Provider { operation: "key length" })
     }
 
-    fn hkdf(
+    fn hkdf_extract(
         &self,
-        _hash: HashAlgorithm,
+        hash: HashAlgorithm,
         _salt: &[u8],
         _secret: &SecretBytes,
+    ) -> Result<SecretBytes> {
+        Ok(SecretBytes::copy_of(&vec![0; hash.digest_bytes()]))
+    }
+
+    fn hkdf_expand(
+        &self,
+        _hash: HashAlgorithm,
+        _pseudorandom_key: &SecretBytes,
         _info: &[&[u8]],
         length: usize,
     ) -> Result<SecretBytes> {
