@@ -155,7 +155,7 @@ fn table(
     figure: fn(&Task, Duration) -> String,
 ) -> Outcome<String> {
     let mut text =
-        format!("best of {rounds}; in brackets, how many times slower than the first\n\n| |");
+        format!("best of {rounds}; in brackets, how many times as long as the first took\n\n| |");
     for contender in &*contenders {
         text += &format!(" {} |", contender.name());
     }
