@@ -10,8 +10,8 @@ use crate::error::HsmError;
 use crate::key::{Attribute, KeyHandle, KeyInfo, Label};
 use crate::secret::{Password, Plaintext};
 use crate::transport::{InProcess, Patience, Tls, Transport};
-use crate::user::{Role, SecondFactorKey, UserId, UserInfo, UserName};
-use crate::wire::{
+use crate::user::{Role, UserId, UserInfo, UserName};
+use crate::wire::{NewSecondFactor, 
     Aad, Command, DeviceInfo, KeysOfUser, MaskedObject, Response, SealedMessage, Signature,
 };
 
@@ -130,7 +130,7 @@ impl Client {
         self.login_with_factor(role, name, password, None).await
     }
 
-    /// Logs the session in with a second factor: the user's signature over [`Client::challenge`].
+    /// Logs the session in with a second factor: the user's signature with [`Client::challenge`] as the digest.
     ///
     /// # Errors
     ///
@@ -164,11 +164,12 @@ impl Client {
         self.done(Command::Logout).await
     }
 
-    /// Creates a CO or CU; the session has to be a CO's.
+    /// Creates a CO or CU; the session has to be a CO's. A second factor signs [`Client::challenge`].
     ///
     /// # Errors
     ///
     /// [`HsmError::Refused`] with [`UserExists`](crate::Refusal::UserExists),
+    /// [`SignatureInvalid`](crate::Refusal::SignatureInvalid),
     /// [`InvalidUserName`](crate::Refusal::InvalidUserName),
     /// [`InvalidPassword`](crate::Refusal::InvalidPassword),
     /// [`RoleNotAllowed`](crate::Refusal::RoleNotAllowed) or
@@ -178,7 +179,7 @@ impl Client {
         role: Role,
         name: &str,
         password: Password,
-        second_factor: Option<SecondFactorKey>,
+        second_factor: Option<NewSecondFactor>,
     ) -> Result<(), HsmError> {
         let name = UserName::parse(name)?;
         self.done(Command::CreateUser { role, name, password, second_factor }).await
@@ -196,7 +197,8 @@ impl Client {
         self.done(Command::DeleteUser { role, name }).await
     }
 
-    /// Changes a password: the session's own, or anybody's if it is a CO's. Unlocks the user.
+    /// Changes a password: the session's own, or anybody's if it is a CO's. Unlocks the user, and takes away
+    /// a second factor, whose key approves no quorum tokens from then on.
     ///
     /// # Errors
     ///
@@ -210,8 +212,24 @@ impl Client {
         name: &str,
         password: Password,
     ) -> Result<(), HsmError> {
+        self.change_password_and_factor(role, name, password, None).await
+    }
+
+    /// Changes a password, and the second factor: `None` takes one away. A new one signs
+    /// [`Client::challenge`]; its key also approves quorum tokens.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::change_password`], and [`SignatureInvalid`](crate::Refusal::SignatureInvalid).
+    pub async fn change_password_and_factor(
+        &self,
+        role: Role,
+        name: &str,
+        password: Password,
+        second_factor: Option<NewSecondFactor>,
+    ) -> Result<(), HsmError> {
         let name = UserName::parse(name)?;
-        self.done(Command::ChangePassword { role, name, password }).await
+        self.done(Command::ChangePassword { role, name, password, second_factor }).await
     }
 
     /// Makes an AES-256 key with a label of at most 127 bytes; the session has to be a CU's.

@@ -192,6 +192,20 @@ pub(crate) fn verify_rsa(public_key_der: &[u8], message: &[u8], signature: &[u8]
         .is_ok()
 }
 
+/// Verifies such a signature over what is taken for a SHA-256 digest.
+pub(crate) fn verify_rsa_digest(
+    public_key_der: &[u8],
+    digest: &[u8; 32],
+    signature: &[u8],
+) -> bool {
+    let Ok(digest) = digest::Digest::import_less_safe(digest, &digest::SHA256) else {
+        return false;
+    };
+    signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, public_key_der)
+        .verify_digest(&digest, signature)
+        .is_ok()
+}
+
 /// SHA-256 of one message.
 pub(crate) fn sha256(message: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];

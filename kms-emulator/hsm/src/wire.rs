@@ -26,7 +26,7 @@ pub type SealedMessage = Blob<MESSAGE_BYTES_MAX>;
 /// A key encrypted for the other HSMs of the same cluster.
 pub type MaskedObject = Blob<MASKED_BYTES_MAX>;
 
-/// Signature by a user's second-factor key over the session's challenge.
+/// A signature by a key of a user.
 pub type Signature = Blob<SIGNATURE_BYTES_MAX>;
 
 /// What one HSM gives an officer who asks for a quorum.
@@ -66,8 +66,8 @@ wire_enum! {
             name: UserName,
             /// The password.
             password: Password,
-            /// Public key of a second factor, if one shall be required at login.
-            second_factor: Option<SecondFactorKey>,
+            /// A second factor, if one shall be required at login.
+            second_factor: Option<NewSecondFactor>,
         },
         /// Deletes a user who owns no keys and is not logged in. CO only.
         DeleteUser = 0x04 {
@@ -84,6 +84,8 @@ wire_enum! {
             name: UserName,
             /// The new password.
             password: Password,
+            /// The second factor from now on; none takes one away.
+            second_factor: Option<NewSecondFactor>,
         },
         /// Lists the users. Needs no login.
         ListUsers = 0x0a,
@@ -97,7 +99,7 @@ wire_enum! {
             name: UserName,
             /// The password.
             password: Password,
-            /// RSASSA-PKCS1-v1_5 with SHA-256 over the session's challenge.
+            /// RSASSA-PKCS1-v1_5 with the session's challenge as the SHA-256 digest.
             second_factor: Option<Signature>,
         },
         /// Logs the session out.
@@ -243,6 +245,11 @@ wire_enum! {
         },
         /// Lists the tokens. CO only.
         ListTokens = 0x45,
+        /// Forgets the tokens of the officer of the session, or everybody's. CO only.
+        DeleteTokens = 0x46 {
+            /// Everybody's.
+            all: bool,
+        },
         /// Asks for one of the certificates. Needs no login.
         Certificate = 0x50 {
             /// Which one.
@@ -385,6 +392,17 @@ wire_enum! {
         Cluster = 8,
         /// Of the cluster's key, by the hardware.
         Hsm = 16,
+    }
+}
+
+wire_struct! {
+    /// A second factor that a user is given.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct NewSecondFactor {
+        /// The public key.
+        pub key: SecondFactorKey,
+        /// That its owner has the private key: as a second factor at login, over the session's challenge.
+        pub signature: Signature,
     }
 }
 

@@ -151,6 +151,15 @@ impl Client {
         expect!(self, command, Response::QuorumTokens { tokens } => tokens.into_vec())
     }
 
+    /// Forgets the quorum tokens of the officer of the session, or everybody's.
+    ///
+    /// # Errors
+    ///
+    /// Those of every call.
+    pub async fn delete_tokens(&self, all: bool) -> Result<(), HsmError> {
+        self.done(Command::DeleteTokens { all }).await
+    }
+
     /// Asks for a certificate, in PEM. Needs no login.
     ///
     /// # Errors

@@ -166,8 +166,8 @@ impl Device {
                 self.create_user(session, role, &name, &password, second_factor)
             }
             Command::DeleteUser { role, name } => self.delete_user(session, role, &name),
-            Command::ChangePassword { role, name, password } => {
-                self.change_password(session, role, &name, &password)
+            Command::ChangePassword { role, name, password, second_factor } => {
+                self.change_password(session, role, &name, &password, second_factor)
             }
             Command::GenerateKey { label } => self.generate_key(session, label),
             Command::DeleteKey { handle } => self.delete_key(session, handle),
@@ -212,6 +212,7 @@ impl Device {
             Command::ApproveToken { file, approver, signature } => {
                 self.approve_token(session, &file, &approver, &signature)
             }
+            Command::DeleteTokens { all } => self.delete_tokens(session, all),
             Command::ListTokens => self.list_tokens(session),
             Command::Certificate { kind } => self.certificate(kind),
         }

@@ -194,6 +194,13 @@ impl Device {
         Ok(Response::QuorumTokens { tokens })
     }
 
+    pub(super) fn delete_tokens(&self, session: SessionId, all: bool) -> Result<Response, Refusal> {
+        self.officer(session)?;
+        let user = self.logged_in(session)?.user;
+        lock(&self.tokens).pending.retain(|pending| !all && pending.user != user);
+        Ok(Response::Done)
+    }
+
     pub(super) fn quorum_value(
         &self,
         session: SessionId,

@@ -8,7 +8,7 @@ use crate::crypto::{self, PasswordVerified};
 use crate::error::Refusal;
 use crate::secret::Password;
 use crate::user::{Role, SecondFactorKey, User, UserId, UserInfo, UserList, UserName};
-use crate::wire::{Response, Signature};
+use crate::wire::{NewSecondFactor, Response, Signature};
 
 impl Device {
     pub(super) fn list_users(&self) -> Result<Response, Refusal> {
@@ -125,7 +125,7 @@ impl Device {
         role: Role,
         name: &UserName,
         password: &Password,
-        second_factor: Option<SecondFactorKey>,
+        second_factor: Option<NewSecondFactor>,
     ) -> Result<Response, Refusal> {
         let officer = self.officer(session)?;
         let opcode = match role {
@@ -133,6 +133,7 @@ impl Device {
             _ => Opcode::CreateUser,
         };
         let outcome = self.with_quorum(session, |_quorum| {
+            let second_factor = self.owned(session, second_factor)?;
             self.try_create_user(&officer, role, name, password, second_factor)
         });
         self.record(session, opcode, Subject::User(name, role), &outcome)?;
@@ -170,15 +171,34 @@ impl Device {
         password.check_rule()?;
         let password = crypto::record_password(password, self.pbkdf2_iterations)?;
         self.change(|contents| {
-            contents.add_user(User {
+            let user = contents.add_user(User {
                 id: UserId(0),
                 role,
                 name: name.clone(),
                 password: Some(password),
                 login_failures: 0,
-                second_factor,
-            })
+                second_factor: second_factor.clone(),
+            })?;
+            if let Some(key) = second_factor.filter(|_| role == Role::CryptoOfficer) {
+                contents.quorum.keys.insert(user, key)?;
+            }
+            Ok(user)
         })
+    }
+
+    /// The key of a second factor, after its owner has shown to have the private key.
+    fn owned(
+        &self,
+        session: SessionId,
+        second_factor: Option<NewSecondFactor>,
+    ) -> Result<Option<SecondFactorKey>, Refusal> {
+        let Some(NewSecondFactor { key, signature }) = second_factor else { return Ok(None) };
+        let challenge = self.sessions.take_challenge(session)?.ok_or(Refusal::SignatureInvalid)?;
+        if crypto::verify_rsa_digest(key.as_slice(), &challenge, signature.as_slice()) {
+            Ok(Some(key))
+        } else {
+            Err(Refusal::SignatureInvalid)
+        }
     }
 
     pub(super) fn delete_user(
@@ -223,15 +243,15 @@ impl Device {
         role: Role,
         name: &UserName,
         password: &Password,
+        second_factor: Option<NewSecondFactor>,
     ) -> Result<Response, Refusal> {
         let login = self.logged_in(session)?;
         let own = login.role == role && login.name == *name;
-        let outcome = match own {
-            true => self.try_change_password(session, &login, role, name, password),
-            false => self.with_quorum(session, |_quorum| {
-                self.try_change_password(session, &login, role, name, password)
-            }),
+        let change = || {
+            let second_factor = self.owned(session, second_factor)?;
+            self.try_change_password(session, &login, (role, name), password, second_factor)
         };
+        let outcome = if own { change() } else { self.with_quorum(session, |_quorum| change()) };
         self.record(session, Opcode::ChangePassword, Subject::User(name, role), &outcome)?;
         outcome.map(|()| Response::Done)
     }
@@ -240,9 +260,9 @@ impl Device {
         &self,
         session: SessionId,
         login: &Login,
-        role: Role,
-        name: &UserName,
+        (role, name): (Role, &UserName),
         password: &Password,
+        second_factor: Option<SecondFactorKey>,
     ) -> Result<(), Refusal> {
         let own = login.role == role && login.name == *name;
         if !own && login.role != Role::CryptoOfficer {
@@ -259,7 +279,18 @@ impl Device {
                 return Err(Refusal::UserLoggedIn { name: name.clone() });
             }
             let role = activated(user.role);
-            let changed = User { password: Some(record), login_failures: 0, role, ..user };
+            // One key serves both: a second factor that goes or changes ends its approvals.
+            match &second_factor {
+                Some(key) if role == Role::CryptoOfficer => {
+                    contents.quorum.keys.insert(user.id, key.clone())?;
+                }
+                _ if user.second_factor.is_some() => {
+                    contents.quorum.keys.remove(&user.id);
+                }
+                _ => {}
+            }
+            let password = Some(record);
+            let changed = User { password, login_failures: 0, role, second_factor, ..user };
             contents.update_user(changed.clone())?;
             Ok(changed)
         })?;
@@ -288,7 +319,7 @@ fn check_second_factor(
     let (Some(challenge), Some(signature)) = (challenge, signature) else {
         return Err(Refusal::SecondFactorRequired { name: user.name.clone() });
     };
-    if crypto::verify_rsa(key.as_slice(), &challenge, signature.as_slice()) {
+    if crypto::verify_rsa_digest(key.as_slice(), &challenge, signature.as_slice()) {
         Ok(())
     } else {
         Err(Refusal::WrongPassword { name: user.name.clone() })

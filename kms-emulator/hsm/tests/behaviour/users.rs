@@ -1,7 +1,10 @@
 //! Roles, passwords, lock-out, login state.
 
 use strongroom_hsm::limits::{LOGIN_FAILURES_MAX, SESSIONS_MAX};
-use strongroom_hsm::{Client, Port, Refusal, Role, SecondFactorKey, UserInfo};
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use strongroom_hsm::wire::{NewSecondFactor, Signature};
+use strongroom_hsm::{Client, HsmError, Port, Refusal, Role, SecondFactorKey, UserInfo};
 
 use crate::support::{KMSUSER, Node, OFFICER, password, refusal};
 
@@ -191,31 +194,99 @@ async fn invalid_names_and_passwords_are_refused() {
     assert!(matches!(create("KMSUSER", "password1").await, Refusal::UserExists { .. }));
 }
 
+/// A key outside the HSM that signs challenges.
+struct Factor(RsaKeyPair);
+
+impl Factor {
+    fn new() -> Self {
+        Self(RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap())
+    }
+
+    /// Signs what the HSM gave as the SHA-256 digest that it is taken for.
+    fn sign(&self, challenge: &[u8; 32]) -> Signature {
+        let digest = digest::Digest::import_less_safe(challenge, &digest::SHA256).unwrap();
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0.sign_digest(&RSA_PKCS1_SHA256, &digest, &mut signature).unwrap();
+        Signature::new(signature).unwrap()
+    }
+
+    async fn for_session(&self, client: &Client) -> NewSecondFactor {
+        let key = SecondFactorKey::new(self.0.public_key().as_ref().to_vec()).unwrap();
+        NewSecondFactor { key, signature: self.sign(&client.challenge().await.unwrap()) }
+    }
+}
+
+const SECRET: &str = "with2fa1";
+
+/// Logs in with a password and the factor.
+async fn login(client: &Client, role: Role, name: &str, factor: &Factor) -> Result<(), HsmError> {
+    let signature = factor.sign(&client.challenge().await.unwrap());
+    client.login_with_factor(role, name, password(SECRET), Some(signature)).await
+}
+
 #[tokio::test]
 async fn a_second_factor_is_demanded_and_verified() {
-    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
-    let key = RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
-    let public = SecondFactorKey::new(key.public_key().as_ref().to_vec()).unwrap();
     let node = Node::activated().await;
     let officer = node.officer().await;
-    let secret = "with2fa1";
-    officer.create_user(Role::CryptoUser, "kms2fa", password(secret), Some(public)).await.unwrap();
-    let client = node.client(Port::Client);
-    let without = client.login(Role::CryptoUser, "kms2fa", password(secret)).await;
-    assert!(matches!(refusal(without), Refusal::SecondFactorRequired { .. }));
-    let challenge = client.challenge().await.unwrap();
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &aws_lc_rs::rand::SystemRandom::new(), &challenge, &mut signature)
-        .unwrap();
-    let signature = strongroom_hsm::wire::Signature::new(signature).unwrap();
-    let login = async |factor| {
-        client.login_with_factor(Role::CryptoUser, "kms2fa", password(secret), factor).await
+    let (factor, stranger) = (Factor::new(), Factor::new());
+    let create = async |second| {
+        officer.create_user(Role::CryptoUser, "kms2fa", password(SECRET), Some(second)).await
     };
-    login(Some(signature.clone())).await.unwrap();
+    // Who gives a user a second factor shows that its owner has the private key.
+    let stolen = NewSecondFactor {
+        key: factor.for_session(&officer).await.key,
+        ..stranger.for_session(&officer).await
+    };
+    assert_eq!(refusal(create(stolen).await), Refusal::SignatureInvalid);
+    let once = factor.for_session(&officer).await;
+    create(once.clone()).await.unwrap();
+    assert_eq!(refusal(create(once).await), Refusal::SignatureInvalid, "one challenge, one use");
+
+    let client = node.client(Port::Client);
+    let without = client.login(Role::CryptoUser, "kms2fa", password(SECRET)).await;
+    assert!(matches!(refusal(without), Refusal::SecondFactorRequired { .. }));
+    let forged = login(&client, Role::CryptoUser, "kms2fa", &stranger).await;
+    assert!(matches!(refusal(forged), Refusal::WrongPassword { .. }));
+    let signature = factor.sign(&client.challenge().await.unwrap());
+    let with = async |factor| {
+        client.login_with_factor(Role::CryptoUser, "kms2fa", password(SECRET), factor).await
+    };
+    with(Some(signature.clone())).await.unwrap();
     client.logout().await.unwrap();
     // The challenge was for one attempt.
-    let replayed = login(Some(signature)).await;
+    let replayed = with(Some(signature)).await;
     assert!(matches!(refusal(replayed), Refusal::SecondFactorRequired { .. }));
+}
+
+/// CloudHSM user guide, *Using CMU to manage two-factor authentication*.
+#[tokio::test]
+async fn a_changed_password_sets_rotates_and_takes_away_a_second_factor() {
+    let node = Node::activated().await;
+    let officer = node.officer().await;
+    let (first, second) = (Factor::new(), Factor::new());
+    officer.create_user(Role::CryptoOfficer, "anna", password(SECRET), None).await.unwrap();
+    let shown = async || {
+        let users = officer.list_users().await.unwrap();
+        let anna = users.into_iter().find(|user| user.name.as_str() == "anna").unwrap();
+        (anna.second_factor, anna.quorum_key)
+    };
+    let change = async |factor| {
+        let role = Role::CryptoOfficer;
+        officer.change_password_and_factor(role, "anna", password(SECRET), factor).await.unwrap();
+    };
+    assert_eq!(shown().await, (false, false));
+    change(Some(first.for_session(&officer).await)).await;
+    // One key serves both.
+    assert_eq!(shown().await, (true, true));
+    change(Some(second.for_session(&officer).await)).await;
+    let client = node.client(Port::Client);
+    let rotated = login(&client, Role::CryptoOfficer, "anna", &first).await;
+    assert!(matches!(refusal(rotated), Refusal::WrongPassword { .. }));
+    login(&client, Role::CryptoOfficer, "anna", &second).await.unwrap();
+    client.logout().await.unwrap();
+    change(None).await;
+    assert_eq!(shown().await, (false, false));
+    client.login(Role::CryptoOfficer, "anna", password(SECRET)).await.unwrap();
 }
 
 #[tokio::test]
