@@ -11,8 +11,9 @@ use crate::key::{Attribute, KeyHandle, KeyInfo, Label};
 use crate::secret::{Password, Plaintext};
 use crate::transport::{InProcess, Patience, Tls, Transport};
 use crate::user::{Role, UserId, UserInfo, UserName};
-use crate::wire::{NewSecondFactor, 
-    Aad, Command, DeviceInfo, KeysOfUser, MaskedObject, Response, SealedMessage, Signature,
+use crate::wire::{
+    Aad, Command, DeviceInfo, KeysOfUser, MaskedObject, NewSecondFactor, Response, SealedMessage,
+    Signature,
 };
 
 /// One session of one HSM. Clones share the session; it ends when the last is dropped.

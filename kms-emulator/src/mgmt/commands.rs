@@ -70,13 +70,13 @@ pub(super) const TABLE: &[Entry] = &[
     entry(
         Name::ChangePassword,
         "changePswd",
-        "<user-type> <user-name> <password |-hpswd>",
+        "<user-type> <user-name> <password |-hpswd> [-2fa </path/to/authdata>]",
         "Changes the passwords of users on the HSMs",
     ),
     entry(
         Name::CreateUser,
         "createUser",
-        "<user-type> <user-name> <password |-hpswd>",
+        "<user-type> <user-name> <password |-hpswd> [-2fa </path/to/authdata>]",
         "Creates users of all types on the HSMs",
     ),
     entry(
@@ -127,7 +127,7 @@ pub(super) const TABLE: &[Entry] = &[
     entry(
         Name::Login,
         "loginHSM",
-        "<user-type> <user-name> <password |-hpswd>",
+        "<user-type> <user-name> <password |-hpswd> [-2fa </path/to/authdata>]",
         "Logs in to the HSMs",
     ),
     entry(Name::Logout, "logoutHSM", "", "Logs out of the HSMs"),

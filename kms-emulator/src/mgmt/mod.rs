@@ -12,6 +12,7 @@
 //! | `shell` | prompt, dispatch, server mode |
 //! | `servers` | connections to the HSMs |
 //! | `users`, `keys`, `sharing`, `quorum`, `reports` | what the commands do and print |
+//! | `second_factor` | the file of digests that an officer's second factor signs |
 //! | `approval` | the file that names the approvals of a quorum token |
 
 mod approval;
@@ -22,6 +23,7 @@ mod error;
 mod keys;
 mod quorum;
 mod reports;
+mod second_factor;
 mod servers;
 mod sharing;
 mod shell;

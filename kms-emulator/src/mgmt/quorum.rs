@@ -173,7 +173,7 @@ impl Shell<'_> {
     }
 
     /// Reads a file that the user named, or says why it cannot.
-    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, MgmtError> {
+    pub(super) fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, MgmtError> {
         let mut bytes = Vec::new();
         let read = File::open(Path::new(path))
             .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));

@@ -90,18 +90,24 @@ impl<'a> Shell<'a> {
     async fn dispatch(&mut self, name: Name, arguments: &[&str]) -> Result<(), MgmtError> {
         match (name, arguments) {
             (Name::EnableE2e, []) => self.enable_e2e(),
-            (Name::Login, [role, user, password]) => self.login(role, user, password).await,
+            (Name::Login, [role, user, password]) => self.login(role, user, password, None).await,
+            (Name::Login, [role, user, password, "-2fa", file]) => {
+                self.login(role, user, password, Some(file)).await
+            }
             (Name::Logout, []) => self.logout().await,
             (Name::ListUsers, []) => self.list_users().await,
             (Name::CreateUser, [role, user, password]) => {
-                self.create_user(role, user, password).await
+                self.create_user(role, user, password, None).await
+            }
+            (Name::CreateUser, [role, user, password, "-2fa", file]) => {
+                self.create_user(role, user, password, Some(file)).await
             }
             (Name::DeleteUser, [role, user]) => self.delete_user(role, user).await,
             (Name::ChangePassword, [role, user, password]) => {
-                self.change_password(role, user, password).await
+                self.change_password(role, user, password, None).await
             }
-            (Name::Login | Name::CreateUser | Name::ChangePassword, [_, _, _, "-2fa", ..]) => {
-                self.fail("Two-factor authentication cannot be set up or used with this tool\n")
+            (Name::ChangePassword, [role, user, password, "-2fa", file]) => {
+                self.change_password(role, user, password, Some(file)).await
             }
             (Name::FindAllKeys, [user, hash]) => self.find_all_keys(user, hash, None).await,
             (Name::FindAllKeys, [user, hash, file]) => {

@@ -20,6 +20,7 @@ use super::*;
 
 mod hsm_cli;
 mod quorum;
+mod second_factor;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CAUTION: &str = "
@@ -326,7 +327,10 @@ async fn wrong_words_get_an_answer() {
     for (line, answer) in [
         ("frobnicate", "Unknown command 'frobnicate', try 'help'\n"),
         ("list", "Ambiguous command 'list': listAttributes, listTokens, listUsers\n"),
-        ("loginHSM CO", "Usage: loginHSM <user-type> <user-name> <password |-hpswd>\n"),
+        (
+            "loginHSM CO",
+            "Usage: loginHSM <user-type> <user-name> <password |-hpswd> [-2fa </path/to/authdata>]\n",
+        ),
         ("loginHSM XX admin password", "Invalid user type 'XX': use CO, CU or PRECO\n"),
         ("server 7", "There is no server 7\n"),
         ("getKeyInfo abc", "'abc' is not a key handle\n"),

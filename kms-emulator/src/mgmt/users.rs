@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use strongroom_hsm::{Client, HsmError, Password, Role, UserInfo};
 
 use super::MgmtError;
+use super::second_factor::{Factors, Purpose};
 use super::shell::{Shell, reason};
 
 /// The warning before every change of users.
@@ -45,6 +46,7 @@ struct Change<'a> {
     role: Role,
     name: &'a str,
     password: Option<&'a str>,
+    factors: Factors,
     kind: Kind,
 }
 
@@ -56,12 +58,15 @@ enum Kind {
 }
 
 impl Change<'_> {
-    async fn apply(&self, client: &Client) -> Result<(), HsmError> {
+    async fn apply(&self, client: &Client, number: usize) -> Result<(), HsmError> {
         let password = Password::new(self.password.unwrap_or_default())?;
+        let (role, name, factor) = (self.role, self.name, self.factors.new_factor(number));
         match self.kind {
-            Kind::Create => client.create_user(self.role, self.name, password, None).await,
-            Kind::Delete => client.delete_user(self.role, self.name).await,
-            Kind::ChangePassword => client.change_password(self.role, self.name, password).await,
+            Kind::Create => client.create_user(role, name, password, factor).await,
+            Kind::Delete => client.delete_user(role, name).await,
+            Kind::ChangePassword => {
+                client.change_password_and_factor(role, name, password, factor).await
+            }
         }
     }
 
@@ -111,13 +116,18 @@ impl Shell<'_> {
         role: &str,
         name: &str,
         password: &str,
+        factor: Option<&str>,
     ) -> Result<(), MgmtError> {
         let Some(role) = self.role(role)? else { return Ok(()) };
         let Some(password) = self.password(password)? else { return Ok(()) };
+        let Some(factors) = self.second_factor(factor, Purpose::Login).await? else {
+            return Ok(());
+        };
         for number in self.selected() {
             let Some((client, label)) = self.reach(number) else { continue };
+            let signature = factors.signature(number);
             let result = match Password::new(&password) {
-                Ok(password) => client.login(role, name, password).await,
+                Ok(password) => client.login_with_factor(role, name, password, signature).await,
                 Err(refusal) => Err(HsmError::Refused(refusal)),
             };
             match result {
@@ -174,16 +184,15 @@ impl Shell<'_> {
         role: &str,
         name: &str,
         password: &str,
+        factor: Option<&str>,
     ) -> Result<(), MgmtError> {
-        let Some(role) = self.role(role)? else { return Ok(()) };
-        let Some(password) = self.password(password)? else { return Ok(()) };
-        let change = Change { role, name, password: Some(&password), kind: Kind::Create };
-        if self.confirm()? { self.change_everywhere(&change).await } else { Ok(()) }
+        self.set_password((role, name), password, factor, Kind::Create).await
     }
 
     pub(super) async fn delete_user(&mut self, role: &str, name: &str) -> Result<(), MgmtError> {
         let Some(role) = self.role(role)? else { return Ok(()) };
-        let change = Change { role, name, password: None, kind: Kind::Delete };
+        let factors = Factors::none();
+        let change = Change { role, name, password: None, factors, kind: Kind::Delete };
         self.change_everywhere(&change).await
     }
 
@@ -192,10 +201,27 @@ impl Shell<'_> {
         role: &str,
         name: &str,
         password: &str,
+        factor: Option<&str>,
+    ) -> Result<(), MgmtError> {
+        self.set_password((role, name), password, factor, Kind::ChangePassword).await
+    }
+
+    async fn set_password(
+        &mut self,
+        (role, name): (&str, &str),
+        password: &str,
+        factor: Option<&str>,
+        kind: Kind,
     ) -> Result<(), MgmtError> {
         let Some(role) = self.role(role)? else { return Ok(()) };
+        if factor.is_some() && role != Role::CryptoOfficer {
+            return self.fail("Two-factor authentication is for crypto officers: use CO\n");
+        }
         let Some(password) = self.password(password)? else { return Ok(()) };
-        let change = Change { role, name, password: Some(&password), kind: Kind::ChangePassword };
+        let Some(factors) = self.second_factor(factor, Purpose::Registration).await? else {
+            return Ok(());
+        };
+        let change = Change { role, name, password: Some(&password), factors, kind };
         if self.confirm()? { self.change_everywhere(&change).await } else { Ok(()) }
     }
 
@@ -218,7 +244,7 @@ impl Shell<'_> {
         change: &Change<'_>,
     ) -> Result<Verdict, MgmtError> {
         let Some((client, label)) = self.reach(number) else { return Ok(Verdict::Ignored) };
-        while let Err(error) = change.apply(&client).await {
+        while let Err(error) = change.apply(&client, number).await {
             self.fail(&change.failure(&label, &error))?;
             match self.decide(change.question())? {
                 Decision::Retry => {}

@@ -1,8 +1,8 @@
 //! Roles, passwords, lock-out, login state.
 
-use strongroom_hsm::limits::{LOGIN_FAILURES_MAX, SESSIONS_MAX};
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use strongroom_hsm::limits::{LOGIN_FAILURES_MAX, SESSIONS_MAX};
 use strongroom_hsm::wire::{NewSecondFactor, Signature};
 use strongroom_hsm::{Client, HsmError, Port, Refusal, Role, SecondFactorKey, UserInfo};
 

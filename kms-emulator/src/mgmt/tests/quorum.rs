@@ -11,14 +11,14 @@ use base64::Engine as _;
 use super::*;
 
 /// An officer's signing key, and the files that the officer makes with it.
-struct Signer {
-    key: RsaKeyPair,
+pub(super) struct Signer {
+    pub(super) key: RsaKeyPair,
     dir: PathBuf,
     name: &'static str,
 }
 
 impl Signer {
-    fn new(dir: &Path, name: &'static str) -> Self {
+    pub(super) fn new(dir: &Path, name: &'static str) -> Self {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let signer = Self { key, dir: dir.to_owned(), name };
         let der = signer.key.public_key().as_der().unwrap();
@@ -33,7 +33,7 @@ impl Signer {
         signer
     }
 
-    fn path(&self, kind: &str) -> PathBuf {
+    pub(super) fn path(&self, kind: &str) -> PathBuf {
         self.dir.join(format!("{}.{kind}", self.name))
     }
 
@@ -58,7 +58,7 @@ impl Signer {
 
 impl Cluster {
     /// Runs lines that were made at run time.
-    async fn run_lines(&self, lines: &[String]) -> (Outcome, String) {
+    pub(super) async fn run_lines(&self, lines: &[String]) -> (Outcome, String) {
         let lines: Vec<&'static str> =
             lines.iter().map(|line| &*Box::leak(line.clone().into_boxed_str())).collect();
         self.run(&lines).await
