@@ -48,7 +48,7 @@ impl Mgmt {
         let configuration = Configuration::load(&path)?.ok_or(MgmtError::NoServers)?;
         let runtime = runtime()?;
         let outcome = runtime.block_on(async {
-            let mut console = Terminal;
+            let mut console = Terminal(io::stdout());
             Shell::connect(&configuration, &SystemClock, &mut console).await?.run().await
         })?;
         match outcome {
@@ -148,14 +148,13 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
-/// Standard input and output, be they a terminal or pipes.
-struct Terminal;
+/// Standard input, and where questions go, be they a terminal or pipes.
+pub(super) struct Terminal<W>(pub(super) W);
 
-impl Console for Terminal {
+impl<W: Write + Send> Console for Terminal<W> {
     fn print(&mut self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout();
-        out.write_all(text.as_bytes())?;
-        out.flush()
+        self.0.write_all(text.as_bytes())?;
+        self.0.flush()
     }
 
     fn line(&mut self) -> io::Result<Option<Zeroizing<String>>> {
@@ -176,15 +175,6 @@ impl Console for Terminal {
         let _hidden = Hidden::new()?;
         self.line()
     }
-}
-
-/// Asks for a line that a terminal does not show; the end of the input is an empty one.
-pub(super) fn prompt_secret(prompt: &str) -> io::Result<Zeroizing<String>> {
-    let mut err = io::stderr();
-    write!(err, "{prompt}")?;
-    let secret = Terminal.secret()?.unwrap_or_default();
-    writeln!(err)?;
-    Ok(secret)
 }
 
 /// The terminal shows nothing of what is typed until this is dropped.

@@ -1,7 +1,7 @@
-//! `cluster` and `quorum`: the HSMs as a whole.
+//! `cluster`: the HSMs as a whole.
 
 use serde_json::json;
-use strongroom_hsm::{HsmError, Password, QuorumService, Role};
+use strongroom_hsm::{HsmError, Password, Role};
 
 use super::Answer;
 use super::session::Session;
@@ -42,32 +42,5 @@ impl Session {
         };
         self.on_each(activate).await?;
         Ok(json!("Cluster activation successful"))
-    }
-
-    /// `quorum token-sign list-quorum-values`.
-    ///
-    /// # Errors
-    ///
-    /// [`CliError::NotLoggedIn`](super::CliError::NotLoggedIn), [`CliError::Hsm`](super::CliError::Hsm).
-    pub async fn quorum_values(&self) -> Answer {
-        self.logged_in()?;
-        let values = self.on_each(async |client| {
-            let users = client.quorum_value(QuorumService::UserManagement).await?;
-            Ok((users, client.quorum_value(QuorumService::Officers).await?))
-        });
-        let values = values.await?;
-        let (user, quorum) = values.first().copied().unwrap_or((1, 1));
-        Ok(json!({ "user": user, "quorum": quorum }))
-    }
-
-    /// `quorum token-sign set-quorum-value`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::quorum_values`].
-    pub async fn set_quorum_value(&self, service: QuorumService, value: u8) -> Answer {
-        self.logged_in()?;
-        self.on_each(async |client| client.set_quorum_value(service, value).await).await?;
-        Ok(json!("Set Quorum Value successful"))
     }
 }

@@ -93,7 +93,7 @@ impl Session {
     }
 
     fn first(&self) -> Result<&Member, CliError> {
-        self.logged_in()?;
+        self.user()?;
         self.members.first().ok_or(CliError::NotLoggedIn)
     }
 }

@@ -1,10 +1,11 @@
 //! `user`: the users of a cluster.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use strongroom_hsm::limits::LOGIN_FAILURES_MAX;
-use strongroom_hsm::{HsmError, Password, Role, UserInfo};
+use strongroom_hsm::{Client, HsmError, Password, Role, UserInfo};
 
 use super::session::{Session, parse_role, role_name};
 use super::{Answer, CliError};
@@ -31,16 +32,17 @@ impl Session {
         let shown = order.iter().filter_map(|name| {
             let (user, hsms) = users.get(name)?;
             let is_locked = user.login_failures >= LOGIN_FAILURES_MAX;
-            let factor = json!({ "strategy": "token-sign", "status": "enabled" });
-            let coverage = if *hsms == self.members.len() { "full" } else { "partial" };
+            let signs = |has_key: bool| {
+                let key = json!({ "strategy": "token-sign", "status": "enabled" });
+                has_key.then_some(key).into_iter().collect::<Vec<_>>()
+            };
             Some(json!({
                 "username": name,
                 "role": role_name(user.role),
                 "locked": is_locked.to_string(),
-                "mfa": user.second_factor.then_some(factor).into_iter().collect::<Vec<_>>(),
-                "quorum": user.quorum_key.then_some(json!({ "strategy": "token-sign", "status": "enabled" }))
-                    .into_iter().collect::<Vec<_>>(),
-                "cluster-coverage": coverage,
+                "mfa": signs(user.second_factor),
+                "quorum": signs(user.quorum_key),
+                "cluster-coverage": self.coverage(*hsms),
             }))
         });
         Ok(json!({ "users": shown.collect::<Vec<_>>() }))
@@ -50,14 +52,21 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`CliError::NotLoggedIn`], [`CliError::Login`], [`CliError::Hsm`].
-    pub async fn user_create(&self, name: &str, role: &str, password: &str) -> Answer {
-        let role_of_user = self.role_of(role)?;
-        let create = async |client: &strongroom_hsm::Client| {
-            client.create_user(role_of_user, name, new_password(password)?, None).await
+    /// [`CliError::NotLoggedIn`], [`CliError::Hsm`], [`CliError::QuorumRequired`], and those of the file of
+    /// approvals.
+    pub async fn user_create(
+        &self,
+        user: &UserOf,
+        password: &str,
+        approval: Option<&Path>,
+    ) -> Answer {
+        self.user()?;
+        self.approve(approval).await?;
+        let create = async |client: &Client| {
+            client.create_user(user.role, &user.name, new_password(password)?, None).await
         };
         self.on_each(create).await?;
-        Ok(json!({ "username": name, "role": role }))
+        Ok(user.shown())
     }
 
     /// `user delete`.
@@ -65,32 +74,73 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::user_create`].
-    pub async fn user_delete(&self, name: &str, role: &str) -> Answer {
-        let role_of_user = self.role_of(role)?;
-        self.on_each(async |client| client.delete_user(role_of_user, name).await).await?;
-        Ok(json!({ "username": name, "role": role }))
+    pub async fn user_delete(&self, user: &UserOf, approval: Option<&Path>) -> Answer {
+        self.user()?;
+        self.approve(approval).await?;
+        self.on_each(async |client| client.delete_user(user.role, &user.name).await).await?;
+        Ok(user.shown())
     }
 
-    /// `user change-password`.
+    /// `user change-password`. A new password without a second factor takes that of the user away, which
+    /// `deregister_mfa` has to say.
     ///
     /// # Errors
     ///
-    /// As [`Session::user_create`].
-    pub async fn user_change_password(&self, name: &str, role: &str, password: &str) -> Answer {
-        let role_of_user = self.role_of(role)?;
-        let change = async |client: &strongroom_hsm::Client| {
-            client.change_password(role_of_user, name, new_password(password)?).await
+    /// As [`Session::user_create`], and [`CliError::TakesFactorAway`].
+    pub async fn user_change_password(
+        &self,
+        user: &UserOf,
+        password: &str,
+        deregister_mfa: bool,
+        approval: Option<&Path>,
+    ) -> Answer {
+        self.user()?;
+        if !deregister_mfa {
+            self.demand_no_factor(user).await?;
+        }
+        self.approve(approval).await?;
+        let change = async |client: &Client| {
+            client.change_password(user.role, &user.name, new_password(password)?).await
         };
         self.on_each(change).await?;
-        Ok(json!({ "username": name, "role": role }))
+        Ok(user.shown())
     }
 
-    fn role_of(&self, role: &str) -> Result<Role, CliError> {
-        self.logged_in()?;
-        parse_role(role).ok_or(CliError::Login("the role must be admin or crypto-user"))
+    async fn demand_no_factor(&self, user: &UserOf) -> Result<(), CliError> {
+        let lists = self.on_each(async |client| client.list_users().await).await?;
+        let mut users = lists.iter().flatten();
+        let has_factor = users.any(|known| {
+            known.second_factor && known.name.as_str().eq_ignore_ascii_case(&user.name)
+        });
+        if has_factor { Err(CliError::TakesFactorAway(user.name.clone())) } else { Ok(()) }
     }
 }
 
-fn new_password(text: &str) -> Result<Password, HsmError> {
+/// A user whom a command is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserOf {
+    pub(super) name: String,
+    pub(super) role: Role,
+}
+
+impl UserOf {
+    /// Of a name, in any case, and a role (`admin`, `crypto-user`).
+    ///
+    /// # Errors
+    ///
+    /// [`CliError::Login`].
+    pub fn new(name: &str, role: &str) -> Result<Self, CliError> {
+        let role =
+            parse_role(role).ok_or(CliError::Login("the role must be admin or crypto-user"))?;
+        Ok(Self { name: name.to_ascii_lowercase(), role })
+    }
+
+    /// As answers show a user.
+    pub(super) fn shown(&self) -> Value {
+        json!({ "username": self.name, "role": role_name(self.role) })
+    }
+}
+
+pub(super) fn new_password(text: &str) -> Result<Password, HsmError> {
     Ok(Password::new(text)?)
 }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::*;
 
 mod hsm_cli;
+mod hsm_cli_tokens;
 mod quorum;
 mod second_factor;
 

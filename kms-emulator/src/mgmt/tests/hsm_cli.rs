@@ -1,21 +1,29 @@
 //! The newer command line on the same HSMs.
 
 use super::*;
-use crate::hsm_cli::{Answer, Login, Session, envelope};
+use crate::hsm_cli::{Answer, Login, Session, UserOf, envelope};
 
 impl Cluster {
-    async fn cli(&self, login: Option<(&str, &str)>) -> Session {
-        let login = login.map(|(role, pin)| Login::parse(role, pin).unwrap());
-        Session::open(&self.configuration, &SystemClock, login.as_ref()).await.unwrap()
+    pub(super) async fn cli(&self, login: Option<(&str, &str)>) -> Session {
+        let mut session = Session::open(&self.configuration, &SystemClock).await.unwrap();
+        if let Some((role, pin)) = login {
+            session.log_in(&Login::parse(role, pin).unwrap()).await.unwrap();
+        }
+        session
     }
 }
 
-const ADMIN: Option<(&str, &str)> = Some(("admin", "admin:NewPassword1"));
+pub(super) const ADMIN: Option<(&str, &str)> = Some(("admin", "admin:NewPassword1"));
 
-fn sentence(answer: &Answer) -> String {
+pub(super) fn sentence(answer: &Answer) -> String {
     let (text, is_success) = envelope(answer);
     assert!(!is_success && text["error_code"] == 1, "{text}");
     text["data"].as_str().unwrap().to_owned()
+}
+
+/// A crypto user of a name.
+fn crypto_user(name: &str) -> UserOf {
+    UserOf::new(name, "crypto-user").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,10 +31,11 @@ async fn users_are_made_on_every_hsm_and_listed_with_their_coverage() {
     let cluster = Cluster::start().await;
     let activated = cluster.cli(None).await.activate("NewPassword1").await.unwrap();
     assert_eq!(activated, "Cluster activation successful");
-    let refused = cluster.cli(None).await.user_create("alice", "crypto-user", "alicepw1").await;
+    let refused =
+        cluster.cli(None).await.user_create(&crypto_user("alice"), "alicepw1", None).await;
     assert!(sentence(&refused).starts_with("log in first"));
     let admin = cluster.cli(ADMIN).await;
-    let made = admin.user_create("alice", "crypto-user", "alicepw1").await.unwrap();
+    let made = admin.user_create(&crypto_user("alice"), "alicepw1", None).await.unwrap();
     assert_eq!(made, serde_json::json!({ "username": "alice", "role": "crypto-user" }));
     let lines = ["loginHSM CO admin NewPassword1", "createUser CU bob bobPswd1", "y"];
     cluster.run_with(&cluster.stale(), &lines).await;
@@ -39,9 +48,9 @@ async fn users_are_made_on_every_hsm_and_listed_with_their_coverage() {
     assert_eq!(of("app_user")["role"], "internal(APPLIANCE_USER)");
     assert_eq!(of("alice")["cluster-coverage"], "full");
     assert_eq!(of("bob")["cluster-coverage"], "partial");
-    let missing = admin.user_delete("bob", "crypto-user").await;
+    let missing = admin.user_delete(&crypto_user("bob"), None).await;
     assert!(sentence(&missing).starts_with("HSM 10.0.3.11: "), "{missing:?}");
-    admin.user_change_password("alice", "crypto-user", "alicepw2").await.unwrap();
+    admin.user_change_password(&crypto_user("Alice"), "alicepw2", false, None).await.unwrap();
     cluster.cli(Some(("crypto-user", "alice:alicepw2"))).await;
     assert_eq!(admin.quorum_values().await.unwrap()["user"], 1);
 }
@@ -52,7 +61,7 @@ async fn keys_are_made_shared_and_deleted_on_every_hsm() {
     cluster.cli(None).await.activate("NewPassword1").await.unwrap();
     let admin = cluster.cli(ADMIN).await;
     for (name, password) in [("alice", "alicepw1"), ("bob", "bobPswd1")] {
-        admin.user_create(name, "crypto-user", password).await.unwrap();
+        admin.user_create(&crypto_user(name), password, None).await.unwrap();
     }
     let alice = cluster.cli(Some(("crypto-user", "alice:alicepw1"))).await;
     let bob = cluster.cli(Some(("crypto-user", "bob:bobPswd1"))).await;

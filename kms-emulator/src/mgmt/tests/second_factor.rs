@@ -55,7 +55,7 @@ impl Signer {
         std::fs::write(file, data.to_string()).unwrap();
     }
 
-    fn sign_digest(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn sign_digest(&self, bytes: &[u8]) -> Vec<u8> {
         let digest = digest::Digest::import_less_safe(bytes, &digest::SHA256).unwrap();
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key.sign_digest(&RSA_PKCS1_SHA256, &digest, &mut signature).unwrap();
