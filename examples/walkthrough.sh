@@ -90,6 +90,13 @@ listUsers
 quit
 EOF
 
+say "The same users in the newer command line"
+strongroom-kms hsm-cli ./mgmt.cfg interactive << EOF
+login --username admin --role admin --password $officer_password
+user list
+quit
+EOF
+
 say "A custom key store, and a key in it"
 store=$(aws kms create-custom-key-store --custom-key-store-name backups --cloud-hsm-cluster-id "$cluster" \
     --trust-anchor-certificate file://customerCA.crt --key-store-password "$kmsuser_password" \

@@ -2,6 +2,7 @@
 
 mod damage;
 mod kills;
+mod walkthrough;
 mod whole;
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::process::Command;
 use strongroom_peers::OwnProgram;
 
 pub use self::kills::{kill_archiver, kill_kms};
+pub use self::walkthrough::walkthrough;
 pub use self::whole::archive_and_restore;
 use crate::{BenchError, measure};
 

@@ -34,6 +34,8 @@ struct Arguments {
 enum Item {
     /// The quickstart on the tree.
     Quickstart,
+    /// The walk-through of the examples, with the AWS command line.
+    Walkthrough,
     /// Archive, archive again, restore, check and damage on MinIO.
     Minio,
     /// The same on SeaweedFS.
@@ -80,6 +82,7 @@ fn show(item: Item, tree: &std::path::Path, arguments: &Arguments) -> Shown {
     let (work, kills) = (&arguments.work, arguments.kills);
     match item {
         Item::Quickstart => acceptance::quickstart(tree),
+        Item::Walkthrough => acceptance::walkthrough(tree, work),
         Item::Minio => acceptance::archive_and_restore(StoreKind::Minio, tree, work),
         Item::Seaweedfs => acceptance::archive_and_restore(StoreKind::Seaweedfs, tree, work),
         Item::KillArchiver => acceptance::kill_archiver(StoreKind::Minio, tree, work, kills),

@@ -15,7 +15,12 @@ pub(super) enum Mode {
 
 /// A line of interactive mode.
 #[derive(Debug, clap::Parser)]
-#[command(no_binary_name = true, name = "", disable_version_flag = true)]
+#[command(
+    no_binary_name = true,
+    name = "",
+    disable_version_flag = true,
+    about = "Manage the HSMs, users and keys of a cluster"
+)]
 pub(super) struct Line {
     #[command(subcommand)]
     pub(super) command: Typed,
