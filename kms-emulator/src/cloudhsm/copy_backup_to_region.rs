@@ -43,7 +43,7 @@ impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
         Ok(Self {
             region: members.string("DestinationRegion", &shapes::REGION)?,
-            backup: members.string("BackupId", &shapes::BACKUP_NAME)?,
+            backup: members.string("BackupId", &shapes::BACKUP_ID)?,
             tags: tags::optional_tags(members)?.unwrap_or_default(),
         })
     }

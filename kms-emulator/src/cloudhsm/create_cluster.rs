@@ -5,21 +5,19 @@ use std::sync::Arc;
 
 use super::lookup::{authorize, source_backup};
 use super::network::Zone;
+use super::retention::{self, RetentionPolicy};
 use super::shapes::{self, invalid_request, not_found};
 use super::show::{ClusterReply, ShownCluster};
 use super::tags;
 use crate::ids::{ClusterId, Region};
 use crate::kms::{Call, Operation};
-use crate::protocol::{Fault, FaultCode, ListLimits, Members, Request, StringLimits};
+use crate::protocol::{EnumValues, Fault, FaultCode, ListLimits, Members, Request};
 use crate::records::{Backup, Cluster, ClusterStage};
 
 /// Clusters of one account in one Region (quota of CloudHSM).
 const CLUSTERS_MAX: usize = 4;
 /// The hardware that is simulated.
 const HSM_TYPES: [&str; 2] = ["hsm1.medium", "hsm2m.medium"];
-/// Days for which backups are kept: bounds and default of the user guide.
-const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 7..=379;
-pub(super) const RETENTION_DAYS_DEFAULT: u32 = 90;
 
 pub(super) struct CreateCluster;
 
@@ -28,28 +26,46 @@ pub(super) struct Input {
     subnets: Vec<String>,
     backup_retention: Option<RetentionPolicy>,
     source_backup: Option<String>,
-    network_type: Option<String>,
-    mode: Option<String>,
+    network_type: Option<NetworkType>,
+    mode: Option<Mode>,
     tags: BTreeMap<String, String>,
 }
 
-/// `Type` and `Value` of a `BackupRetentionPolicy`.
-pub(super) type RetentionPolicy = (Option<String>, Option<String>);
+/// `NetworkType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NetworkType {
+    Ipv4,
+    DualStack,
+}
+
+impl EnumValues for NetworkType {
+    const VALUES: &'static [(&'static str, Self)] =
+        &[("IPV4", Self::Ipv4), ("DUALSTACK", Self::DualStack)];
+}
+
+/// `ClusterMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Fips,
+    NonFips,
+}
+
+impl EnumValues for Mode {
+    const VALUES: &'static [(&'static str, Self)] =
+        &[("FIPS", Self::Fips), ("NON_FIPS", Self::NonFips)];
+}
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        const SUBNET_LIST: ListLimits = ListLimits::of(0, 10);
-        const SUBNET: StringLimits = StringLimits::length(0, 256)
-            .pattern("subnet-[0-9a-fA-F]{8,17}", |text| text.starts_with("subnet-"));
-        const SHORT: StringLimits = StringLimits::length(0, 256);
-        let subnets = members.optional_strings("SubnetIds", &SUBNET_LIST, &SUBNET)?;
+        const SUBNET_LIST: ListLimits = ListLimits::of(1, 10);
+        let subnets = members.optional_strings("SubnetIds", &SUBNET_LIST, &shapes::SUBNET_ID)?;
         Ok(Self {
             hsm_type: members.string("HsmType", &shapes::HSM_TYPE)?,
             subnets: members.require("SubnetIds", subnets),
-            backup_retention: read_retention(members)?,
+            backup_retention: RetentionPolicy::read(members)?,
             source_backup: members.optional_string("SourceBackupId", &shapes::BACKUP_NAME)?,
-            network_type: members.optional_string("NetworkType", &SHORT)?,
-            mode: members.optional_string("Mode", &SHORT)?,
+            network_type: members.optional_enum("NetworkType")?,
+            mode: members.optional_enum("Mode")?,
             tags: tags::optional_tags(members)?.unwrap_or_default(),
         })
     }
@@ -68,13 +84,15 @@ impl Operation for CreateCluster {
             None => None,
         };
         let source = source.as_deref();
+        let backup_retention_days =
+            input.backup_retention.as_ref().map(RetentionPolicy::days).transpose()?;
         let cluster = Cluster {
             realm: call.realm.clone(),
             id: ClusterId::random(),
             created: call.now,
             hsm_type: input.hsm_type.as_str().into(),
             subnets: Arc::new(subnets(call, &input.subnets)?),
-            backup_retention_days: retention_days(input.backup_retention)?,
+            backup_retention_days: backup_retention_days.unwrap_or(retention::DAYS_DEFAULT),
             tags: Arc::new(input.tags),
             stage: source.map_or(ClusterStage::Uninitialized, |backup| backup.stage),
             busy_until: call.kms.cloudhsm.done_at(call.now),
@@ -109,11 +127,11 @@ fn check_kind(input: &Input) -> Result<(), Fault> {
             HSM_TYPES.join(", ")
         )));
     }
-    if !matches!(input.network_type.as_deref(), None | Some("IPV4")) {
-        return Err(Fault::unsupported("The only network type provided here is IPV4."));
+    if input.network_type == Some(NetworkType::DualStack) {
+        return Err(invalid_request("The only network type provided here is IPV4."));
     }
-    if !matches!(input.mode.as_deref(), None | Some("FIPS")) {
-        return Err(Fault::unsupported("The only mode provided here is FIPS."));
+    if input.mode == Some(Mode::NonFips) {
+        return Err(invalid_request("The only mode provided here is FIPS."));
     }
     Ok(())
 }
@@ -148,45 +166,9 @@ fn subnets_by_zone(region: &Region, ids: &[String]) -> Result<BTreeMap<String, S
     Ok(by_zone)
 }
 
-/// Reads a `BackupRetentionPolicy` that may be absent.
-pub(super) fn read_retention(members: &mut Members) -> Result<Option<RetentionPolicy>, Fault> {
-    const SHORT: StringLimits = StringLimits::length(0, 256);
-    members.optional_structure("BackupRetentionPolicy", |policy| {
-        Ok((policy.optional_string("Type", &SHORT)?, policy.optional_string("Value", &SHORT)?))
-    })
-}
-
-/// The days for which backups are kept.
-pub(super) fn retention_days(policy: Option<RetentionPolicy>) -> Result<u32, Fault> {
-    let refused = || {
-        invalid_request(format!(
-            "The backup retention is a number of DAYS from {} to {}.",
-            RETENTION_DAYS.start(),
-            RETENTION_DAYS.end()
-        ))
-    };
-    match policy {
-        None => Ok(RETENTION_DAYS_DEFAULT),
-        Some((Some(kind), Some(value))) if kind == "DAYS" => {
-            value.parse().ok().filter(|days| RETENTION_DAYS.contains(days)).ok_or_else(refused)
-        }
-        Some(_) => Err(refused()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retention_is_bounded() {
-        let days = |value: &str| retention_days(Some((Some("DAYS".into()), Some(value.into()))));
-        assert_eq!(days("7").unwrap(), 7);
-        assert_eq!(days("379").unwrap(), 379);
-        assert!(days("6").is_err() && days("380").is_err() && days("x").is_err());
-        assert_eq!(retention_days(None).unwrap(), RETENTION_DAYS_DEFAULT);
-        assert!(retention_days(Some((None, Some("9".into())))).is_err());
-    }
 
     #[test]
     fn a_cluster_has_one_subnet_in_a_zone() {

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::lookup::{authorize, observe};
 use super::network::VPC;
-use super::shapes::invalid_request;
+use super::shapes::{self, invalid_request};
 use super::show::{ShownCluster, state_of};
 use crate::ids::ClusterId;
 use crate::kms::{Call, Operation};
-use crate::protocol::{Fault, IntegerLimits, ListLimits, Members, Request, StringLimits};
+use crate::protocol::{Fault, IntegerLimits, ListLimits, Members, Request};
 use crate::records::Cluster;
 use crate::registry::Realm;
 
@@ -37,12 +37,11 @@ pub(super) struct Output {
 
 impl Request for Input {
     fn read(members: &mut Members) -> Result<Self, Fault> {
-        const TOKEN: StringLimits = StringLimits::length(0, 256);
         const PAGE: IntegerLimits = IntegerLimits { min: 1, max: 25 };
         const FILTERS: ListLimits = ListLimits::of(0, 30);
         Ok(Self {
             filters: members.optional_string_lists("Filters", &FILTERS)?.unwrap_or_default(),
-            next_token: members.optional_string("NextToken", &TOKEN)?,
+            next_token: members.optional_string("NextToken", &shapes::TOKEN)?,
             max_results: members
                 .optional_integer("MaxResults", &PAGE)?
                 .unwrap_or(PAGE_CLUSTERS_DEFAULT),

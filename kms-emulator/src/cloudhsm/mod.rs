@@ -27,6 +27,7 @@ mod modify_cluster;
 mod network;
 mod resource_policy;
 mod restore_backup;
+mod retention;
 mod shapes;
 mod show;
 mod show_backup;

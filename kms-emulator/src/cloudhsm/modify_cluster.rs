@@ -1,7 +1,7 @@
 //! ModifyCluster.
 
-use super::create_cluster::{RetentionPolicy, read_retention, retention_days};
 use super::lookup::{change_cluster, find, find_in};
+use super::retention::RetentionPolicy;
 use super::shapes::{self, invalid_request};
 use super::show::{ClusterReply, ShownCluster};
 use crate::kms::{Call, Operation};
@@ -20,7 +20,7 @@ impl Request for Input {
         Ok(Self {
             cluster_id: members.string("ClusterId", &shapes::CLUSTER_ID)?,
             hsm_type: members.optional_string("HsmType", &shapes::HSM_TYPE)?,
-            backup_retention: read_retention(members)?,
+            backup_retention: RetentionPolicy::read(members)?,
         })
     }
 }
@@ -33,7 +33,7 @@ impl Operation for ModifyCluster {
     async fn run(call: &Call, input: Input) -> Result<ClusterReply, Fault> {
         let cluster = find(call, &input.cluster_id)?;
         if input.hsm_type.is_some_and(|wanted| wanted != *cluster.hsm_type) {
-            return Err(Fault::unsupported(
+            return Err(invalid_request(
                 "The hardware of a cluster is not exchanged here; make a cluster of the other type \
                  from a backup.",
             ));
@@ -41,7 +41,7 @@ impl Operation for ModifyCluster {
         let Some(policy) = input.backup_retention else {
             return Err(invalid_request("Give a BackupRetentionPolicy or an HsmType."));
         };
-        let days = retention_days(Some(policy))?;
+        let days = policy.days()?;
         change_cluster(call, &cluster.id, move |_, cluster| {
             cluster.backup_retention_days = days;
             Ok(())

@@ -9,7 +9,7 @@ use crate::protocol::{Fault, FaultCode, ListLimits, Members, StringLimits};
 /// Tags of one cluster or backup (quota of CloudHSM).
 pub(super) const TAG_COUNT_MAX: usize = 50;
 
-pub(super) const TAG_LIST: ListLimits = ListLimits::of(0, TAG_COUNT_MAX);
+pub(super) const TAG_LIST: ListLimits = ListLimits::of(1, TAG_COUNT_MAX);
 pub(super) const TAG_KEY: StringLimits = StringLimits::length(1, 128)
     .pattern("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$", has_letters_of_tags);
 const TAG_VALUE: StringLimits = StringLimits::length(0, 256)
@@ -25,8 +25,7 @@ pub(super) struct Tag {
 
 /// Reads a `TagList` that may be absent.
 ///
-/// # Errors
-/// `CloudHsmTagException` for a key that is given twice.
+/// A key that is given twice refuses the request with `CloudHsmTagException`.
 pub(super) fn optional_tags(
     members: &mut Members,
 ) -> Result<Option<BTreeMap<String, String>>, Fault> {
@@ -38,7 +37,7 @@ pub(super) fn optional_tags(
     let tags: BTreeMap<_, _> = pairs.into_iter().collect();
     if tags.len() != count {
         let message = "A tag key is given twice.";
-        return Err(Fault::new(FaultCode::CloudHsmTagException, message));
+        members.refuse(Fault::new(FaultCode::CloudHsmTagException, message));
     }
     Ok(Some(tags))
 }
@@ -50,5 +49,9 @@ pub(super) fn shown(tags: &BTreeMap<String, String>) -> Vec<Tag> {
 }
 
 fn has_letters_of_tags(text: &str) -> bool {
-    text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c))
+    text.chars().all(|c| {
+        // Controls that separate, such as line breaks, are no separators to \p{Z}.
+        let is_separator = c.is_whitespace() && !c.is_control();
+        c.is_alphanumeric() || is_separator || "_.:/=+-@".contains(c)
+    })
 }

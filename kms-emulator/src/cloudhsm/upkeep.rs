@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::backups::own_backups;
-use super::create_cluster::RETENTION_DAYS_DEFAULT;
+use super::retention;
 use crate::clock::Timestamp;
 use crate::kms::Kms;
 use crate::records::{Backup, Cluster, ClusterStage};
@@ -66,7 +66,7 @@ fn is_over(state: &State, backup: &Backup, now: Timestamp) -> bool {
         return at <= now;
     }
     let cluster = state.cluster(&backup.realm, &backup.cluster);
-    let days = cluster.map_or(RETENTION_DAYS_DEFAULT, |cluster| cluster.backup_retention_days);
+    let days = cluster.map_or(retention::DAYS_DEFAULT, |cluster| cluster.backup_retention_days);
     let is_newer = |other: &Arc<Backup>| {
         other.cluster == backup.cluster
             && other.delete_at.is_none()
