@@ -77,6 +77,18 @@ pub enum Error {
         /// What we know.
         supported: u32,
     },
+    /// The location has a feature that this program does not know.
+    #[error(
+        "{store} cannot be {action}: it has the feature `{feature}`, which this program does not know"
+    )]
+    UnknownFeature {
+        /// The store's URL.
+        store: String,
+        /// What was to be done.
+        action: &'static str,
+        /// The feature.
+        feature: String,
+    },
     /// An object that must be there is not.
     #[error("`{object}` is missing")]
     ObjectMissing {
@@ -308,7 +320,9 @@ impl Error {
             Self::Folder { source, .. } => folder_cause(source),
             Self::Store { source, .. } => store_cause(source),
             Self::Preflight { .. } => Cause::StoreUnreachable,
-            Self::NotALocation { .. } | Self::FormatVersion { .. } => Cause::Location,
+            Self::NotALocation { .. }
+            | Self::FormatVersion { .. }
+            | Self::UnknownFeature { .. } => Cause::Location,
             Self::Encrypt { source, .. } | Self::Decrypt { source, .. } => key_cause(source),
             Self::ObjectMissing { .. }
             | Self::ObjectTooLong { .. }

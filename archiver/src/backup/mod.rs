@@ -43,7 +43,7 @@ use crate::control::Control;
 use crate::entry::Timestamp;
 use crate::error::{Error, Result};
 use crate::index::Catalog;
-use crate::location::Location;
+use crate::location::{Location, Use};
 use crate::pack::{PackWriter, WriterOptions};
 use crate::session::{HEARTBEAT_EVERY, OpenSession, SessionState};
 use crate::snapshot::{Snapshot, SnapshotCommit, Statistics, TreeRoot, TreeWriter};
@@ -104,6 +104,7 @@ pub async fn backup(
     clock: &dyn Clock,
     control: &Control,
 ) -> Result<Snapshot> {
+    location.demand(Use::Write)?;
     let started = clock.now();
     let (host, every) = (&options.host, options.heartbeat_every);
     let session = OpenSession::open(location, host, started.into(), every).await?;

@@ -53,6 +53,9 @@ pub(super) struct LocationConfig {
     /// The AWS profile with the KMS's credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) kms_profile: Option<String>,
+    /// A file with the private half of the recovery key, to use in place of a KMS. Given each time, never kept.
+    #[serde(skip)]
+    pub(super) recovery_private_key: Option<PathBuf>,
 }
 
 /// What is wrong with the configuration file, or with what was asked of it.

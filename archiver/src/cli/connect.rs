@@ -1,21 +1,21 @@
 //! From options, environment and configuration to an open location.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::types::KeyState;
 use clap::Args;
-use strongroom::location::{Location, OpenOptions};
+use strongroom::location::{Location, OpenOptions, UnverifiedFormat};
 use strongroom::store::Store;
 use strongroom::store::connect::{StoreOptions, connect};
-use strongroom_sdk::cmm::{DefaultCmm, MaterialsManager};
-use strongroom_sdk::keyring::aws_kms::AwsKmsKeyring;
 use strongroom_sdk::kms::KmsError;
-use strongroom_sdk::kms::aws::{AwsKmsClient, kms_error};
+use strongroom_sdk::kms::aws::kms_error;
 
 use super::Global;
 use super::config::{ConfigError, ConfigFile, LocationConfig, cache_folder};
 use super::exit::Failure;
+use super::recipients;
 
 /// Which location a command works on.
 #[derive(Args, Clone, Debug)]
@@ -24,6 +24,9 @@ pub(super) struct LocationArguments {
     /// [default: the only one there is].
     #[arg(long, short, value_name = "NAME|URL", env = "STRONGROOM_LOCATION")]
     location: Option<String>,
+    /// Read with the private half of the location's recovery key, in PEM, and ask no KMS. Nothing can be written.
+    #[arg(long, value_name = "FILE")]
+    recovery_private_key: Option<PathBuf>,
     #[command(flatten)]
     reach: ReachArguments,
 }
@@ -89,7 +92,7 @@ impl LocationArguments {
     /// How the location that was meant is reached.
     pub(super) fn resolve(&self, global: &Global) -> Result<LocationConfig, Failure> {
         let config = match self.location.as_deref().filter(|given| is_url(given)) {
-            Some(url) if self.reach.key.is_none() => {
+            Some(url) if self.reach.key.is_none() && self.recovery_private_key.is_none() => {
                 return Err(ConfigError::Keyless { url: url.to_owned() }.into());
             }
             Some(url) => LocationConfig { url: url.to_owned(), ..LocationConfig::default() },
@@ -98,7 +101,8 @@ impl LocationArguments {
                 file.find(self.location.as_deref())?.1.clone()
             }
         };
-        Ok(self.reach.over(config))
+        let recovery_private_key = self.recovery_private_key.clone();
+        Ok(LocationConfig { recovery_private_key, ..self.reach.over(config) })
     }
 
     /// Opens the location that was meant.
@@ -110,15 +114,22 @@ impl LocationArguments {
 /// Opens the location at `reach`.
 pub(super) async fn open(reach: &LocationConfig) -> Result<Arc<Location>, Failure> {
     let store = open_store(reach, false).await?;
-    let kms = kms_client(reach).await;
-    // Decryption wants to know the one key that it may use by its full name.
-    let arn = match reach.key.starts_with("arn:") && !reach.key.contains(":alias/") {
-        true => reach.key.clone(),
-        false => describe_key(&kms, &reach.key).await?.arn,
+    let format = UnverifiedFormat::read(&store).await?;
+    let recipients = &format.format().recipients;
+    let materials = match &reach.recovery_private_key {
+        Some(file) => recipients::recovery_reader(recipients, file)?,
+        None => recipients::materials(reach, &full_name(reach).await?, recipients).await?,
     };
-    let materials = materials(&kms, &arn)?;
     let options = OpenOptions { cache: cache_folder() };
-    Ok(Arc::new(Location::open(store, materials, &options).await?))
+    Ok(Arc::new(Location::open_as(store, format, materials, &options).await?))
+}
+
+/// The ARN of the key at `reach`: decryption wants to know the keys that it may use by their full names.
+async fn full_name(reach: &LocationConfig) -> Result<String, Failure> {
+    if is_key_arn(&reach.key) {
+        return Ok(reach.key.clone());
+    }
+    Ok(describe_key(&kms_client_for(reach, &reach.key).await, &reach.key).await?.arn)
 }
 
 /// Opens the store at `reach`; `create_folder` makes the folder of a `file://` store.
@@ -149,10 +160,10 @@ pub(super) async fn store_credentials(
     Some(aws(profile, region).await)
 }
 
-/// A client of the KMS at `reach`, in the key's own Region where the key's name tells it.
-pub(super) async fn kms_client(reach: &LocationConfig) -> aws_sdk_kms::Client {
+/// A client of the KMS at `reach` for `key`, in the key's own Region where its name tells that.
+pub(super) async fn kms_client_for(reach: &LocationConfig, key: &str) -> aws_sdk_kms::Client {
     let (profile, endpoint) = (reach.kms_profile.as_deref(), reach.kms_endpoint.as_deref());
-    kms_client_at(profile, region_of(&reach.key), endpoint).await
+    kms_client_at(profile, region_of(key), endpoint).await
 }
 
 /// A client of the KMS in `region` or at `endpoint`; what is not said comes from the usual AWS
@@ -197,17 +208,6 @@ pub(super) async fn describe_key(kms: &aws_sdk_kms::Client, key: &str) -> Result
     }
     let origin = metadata.origin.map(|origin| origin.as_str().to_owned());
     Ok(Key { arn, origin, key_store: metadata.custom_key_store_id })
-}
-
-/// What encrypts and decrypts under the key with this ARN.
-pub(super) fn materials(
-    kms: &aws_sdk_kms::Client,
-    arn: &str,
-) -> Result<Arc<dyn MaterialsManager>, Failure> {
-    let client = Arc::new(AwsKmsClient::new(kms.clone()));
-    let keyring = AwsKmsKeyring::new(client, arn)
-        .map_err(|error| Failure::KeyUnfit { key: arn.to_owned(), reason: error.to_string() })?;
-    Ok(Arc::new(DefaultCmm::new(Arc::new(keyring))))
 }
 
 /// Whether this names a location by its URL rather than by its name.

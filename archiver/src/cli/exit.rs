@@ -5,6 +5,7 @@ use std::io;
 use strongroom::fs::RootError;
 use strongroom::{Cause, Error};
 use strongroom_sdk::Error as SdkError;
+use strongroom_sdk::error::KeyringFault;
 
 use super::config::ConfigError;
 use super::exit_code::{
@@ -63,8 +64,11 @@ impl Failure {
             | Self::NoJson { .. }
             | Self::Regex { .. }
             | Self::NothingToForget
+            | Self::PrivateKeyGiven { .. }
             | Self::Unconfirmed { .. }
             | Self::NoneLeft { .. } => &BAD_USE,
+            Self::KeyFile { .. } => &FILES,
+            Self::NoRecoveryKey => &KEY_WRONG,
             Self::Config(error) => match error {
                 ConfigError::Unknown { .. } | ConfigError::None { .. } => &LOCATION,
                 ConfigError::Unusable { .. } => &LOCAL,
@@ -108,12 +112,19 @@ impl Failure {
             Self::Library(Error::StoreUrl { .. }) => {
                 "write s3://BUCKET/PREFIX or file:///FOLDER".to_owned()
             }
+            Self::Library(Error::Encrypt { source, .. }) if cannot_wrap(source) => {
+                "the recovery key only reads; name a key of the KMS with --key to write".to_owned()
+            }
             Self::Library(error) if error.cause() == Cause::KeyDenied => {
                 missing_right(error).unwrap_or_else(|| code.next.to_owned())
             }
             Self::Key { source, .. } if Cause::of_kms(source) == Cause::KeyDenied => {
                 "allow kms:DescribeKey in the key's policy, or name the key by its ARN".to_owned()
             }
+            Self::PrivateKeyGiven { path } => {
+                format!("give its public half: openssl pkey -in {} -pubout", path.display())
+            }
+            Self::NoRecoveryKey => "open it with --key, or with a --key that also wraps".to_owned(),
             Self::Unconfirmed { name } => {
                 format!("run it on a terminal and type the name, or add --confirm {name}")
             }
@@ -149,6 +160,11 @@ impl Failure {
             _ => code.next.to_owned(),
         }
     }
+}
+
+/// Whether there are no keys to write with.
+fn cannot_wrap(error: &SdkError) -> bool {
+    matches!(error, SdkError::Keyring(KeyringFault::CannotWrap(_)))
 }
 
 /// The right whose lack keeps an object from being written or read.

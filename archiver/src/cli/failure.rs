@@ -69,6 +69,23 @@ pub(crate) enum Failure {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file with a key cannot be read.
+    #[error("cannot read the key in {}: {source}", .path.display())]
+    KeyFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The half of a recovery key that is to stay offline was given to be put into a location.
+    #[error("{} holds a private key, which must not come near the location", .path.display())]
+    PrivateKeyGiven {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The location has no recovery key.
+    #[error("the location was made without a recovery key")]
+    NoRecoveryKey,
     /// The directory to restore into cannot be used.
     #[error("cannot restore into {}: {source}", .path.display())]
     Target {

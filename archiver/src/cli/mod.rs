@@ -27,6 +27,7 @@ mod quantity;
 mod question;
 #[cfg(feature = "embedded-kms")]
 mod quickstart;
+mod recipients;
 mod repair;
 mod report;
 mod restore;

@@ -20,9 +20,10 @@ use strongroom::restore::{RestoreOptions, Restored, restore};
 use strongroom::snapshot::Snapshot;
 use strongroom::store::connect::{StoreOptions, connect};
 
-use super::connect::{describe_key, materials};
+use super::connect::describe_key;
 use super::exit::Failure;
 use super::output::{Output, bytes_text, count_text, printable};
+use super::recipients::materials_of_one;
 use super::report::{Report, seconds, speed};
 
 /// Most differences that are named; all are counted.
@@ -128,7 +129,7 @@ impl Quickstart<'_> {
         let options = StoreOptions { create_folder: true, ..StoreOptions::default() };
         let store = connect(&url, &options)?;
         let client = client(kms);
-        let materials = materials(&client, kms.key_arn())?;
+        let materials = materials_of_one(&client, kms.key_arn())?;
         let location = Location::create(store, materials, &CreateOptions::default()).await?;
         self.say(&format!("{url}, id {}", location.id()))?;
         let key = describe_key(&client, kms.key_arn()).await?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::recipients::Recipients;
 use crate::chunk::ChunkerParameters;
 use crate::id::ObjectId;
 use crate::store::Capabilities;
@@ -31,10 +32,13 @@ pub struct Format {
     pub zstd_level: i32,
     /// What the store was measured to do.
     pub capabilities: Capabilities,
+    /// Who can open it.
+    #[serde(default, skip_serializing_if = "Recipients::is_one_key")]
+    pub recipients: Recipients,
 }
 
-/// Names of features, by what needs to know them. None exists yet: a program that meets a name
-/// here that it does not know must keep its hands off.
+/// Names of features, by what needs to know them: a program that meets a name here that it does not know
+/// must keep its hands off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     /// To read.
@@ -43,6 +47,40 @@ pub struct Features {
     pub write: Vec<String>,
     /// To collect garbage.
     pub collect: Vec<String>,
+}
+
+/// Several keys wrap every data key: who writes under one alone leaves the others shut out.
+const RECIPIENTS: &str = "recipients";
+
+/// What a program is about to do with a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Read,
+    Write,
+    Collect,
+}
+
+impl Use {
+    /// As in "cannot be …".
+    pub(crate) const fn done(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "written to",
+            Self::Collect => "collected",
+        }
+    }
+}
+
+impl Features {
+    /// The first feature that such a use has to know and this program does not.
+    pub(crate) fn unknown(&self, wanted: Use) -> Option<&str> {
+        let named = match wanted {
+            Use::Read => &self.read,
+            Use::Write => &self.write,
+            Use::Collect => &self.collect,
+        };
+        named.iter().map(String::as_str).find(|name| *name != RECIPIENTS)
+    }
 }
 
 const KIND: &str = "strongroom archival location";
@@ -55,15 +93,23 @@ impl Format {
         chunker: ChunkerParameters,
         zstd_level: i32,
         capabilities: Capabilities,
+        recipients: Recipients,
     ) -> Self {
+        let mut features = Features::default();
+        if !recipients.is_one_key() {
+            // Reading needs no knowledge of it: any one key opens a message.
+            features.write.push(RECIPIENTS.to_owned());
+            features.collect.push(RECIPIENTS.to_owned());
+        }
         Self {
             kind: KIND.into(),
             version: FORMAT_VERSION,
             location: location.to_string(),
-            features: Features::default(),
+            features,
             chunker,
             zstd_level,
             capabilities,
+            recipients,
         }
     }
 
@@ -96,5 +142,30 @@ impl Format {
         }
         let version: Version = serde_json::from_slice(bytes).ok()?;
         (version.kind == KIND).then_some(version.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_recipients_are_a_feature_that_writers_and_collectors_know() {
+        let made = |recipients| {
+            let (chunker, id) = (ChunkerParameters::default(), ObjectId::from_bytes([1; 16]));
+            Format::new(id, chunker, 3, Capabilities { create_if_absent: true }, recipients)
+        };
+        let one = made(Recipients::default());
+        assert_eq!(one.features, Features::default());
+        assert!(!String::from_utf8(one.serialize()).unwrap().contains("recipients"));
+        let keys = vec!["a".to_owned(), "b".to_owned()];
+        let mut two = made(Recipients { keys, recovery: None });
+        assert_eq!(Format::parse(&two.serialize()).unwrap(), two);
+        for wanted in [Use::Read, Use::Write, Use::Collect] {
+            assert_eq!(two.features.unknown(wanted), None);
+        }
+        two.features.collect.push("of the future".to_owned());
+        assert_eq!(two.features.unknown(Use::Write), None);
+        assert_eq!(two.features.unknown(Use::Collect), Some("of the future"));
     }
 }

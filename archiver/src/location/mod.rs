@@ -1,6 +1,7 @@
 //! Archival locations: making one, opening one, and what all work on it shares.
 
 mod format;
+mod recipients;
 mod remove;
 pub mod role;
 mod secrets;
@@ -15,8 +16,10 @@ use strongroom_sdk::cmm::MaterialsManager;
 use zeroize::Zeroizing;
 
 use self::format::FORMAT_BYTES_MAX;
+pub(crate) use self::format::Use;
 pub use self::format::{FORMAT_VERSION, Features, Format};
-pub use self::remove::{Removal, plan_removal, unverified_format};
+pub use self::recipients::{Recipients, RecoveryKey};
+pub use self::remove::{Removal, plan_removal};
 use self::secrets::Secrets;
 use crate::cache::LocalCache;
 use crate::chunk::{ChunkHasher, ChunkerParameters, Chunkers};
@@ -49,12 +52,23 @@ pub struct Location {
 }
 
 /// What a new location is to be like.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CreateOptions {
     /// How files are cut.
     pub chunker: ChunkerParameters,
     /// The zstd level of segments, 1 to 22.
     pub zstd_level: i32,
+    /// Who can open it, if that is not one CMK alone; what the materials wrap for.
+    pub recipients: Recipients,
+    /// Materials each of which has to open the location alone before it is made.
+    pub readers: Vec<Arc<dyn MaterialsManager>>,
+}
+
+/// What the `format` object of a place says, read without a key and so not authenticated yet.
+#[derive(Clone, Debug)]
+pub struct UnverifiedFormat {
+    bytes: Bytes,
+    format: Format,
 }
 
 /// How a location is to be opened.
@@ -66,7 +80,32 @@ pub struct OpenOptions {
 
 impl Default for CreateOptions {
     fn default() -> Self {
-        Self { chunker: ChunkerParameters::default(), zstd_level: ZSTD_LEVEL_DEFAULT }
+        Self {
+            chunker: ChunkerParameters::default(),
+            zstd_level: ZSTD_LEVEL_DEFAULT,
+            recipients: Recipients::default(),
+            readers: Vec::new(),
+        }
+    }
+}
+
+impl UnverifiedFormat {
+    /// Reads it, as far as one has to know it to choose the materials for [`Location::open_as`].
+    ///
+    /// # Errors
+    /// [`Error::NotALocation`], [`Error::FormatVersion`], [`Error::Damaged`], [`Error::Store`].
+    pub async fn read(store: &Store) -> Result<Self> {
+        let bytes = read_format(store).await?;
+        let what = "it is not readable";
+        let format = Format::parse(&bytes);
+        let format = format.ok_or(Error::Damaged { object: ObjectName::Format, what })?;
+        Ok(Self { bytes, format })
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn format(&self) -> &Format {
+        &self.format
     }
 }
 
@@ -90,10 +129,13 @@ impl Location {
         }
         let capabilities = preflight(&store).await?;
         let id = ObjectId::random();
-        let format = Format::new(id, options.chunker, options.zstd_level, capabilities);
+        let recipients = options.recipients.clone();
+        let format = Format::new(id, options.chunker, options.zstd_level, capabilities, recipients);
         let format = match store.size(KEYS).await? {
             Some(_) => interrupted(&store, &materials).await?,
-            None => write_keys(&store, &materials, id, format.serialize()).await?,
+            None => {
+                write_keys(&store, &materials, &options.readers, id, format.serialize()).await?
+            }
         };
         if store.create(ObjectName::Format, format.into()).await? == Put::Occupied {
             return Err(exists());
@@ -101,17 +143,31 @@ impl Location {
         Self::open(store, materials, &OpenOptions::default()).await
     }
 
-    /// Opens the location in `store`.
+    /// Opens the location in `store`. Who writes has to bring `materials` that wrap for all of its
+    /// [`Recipients`]; where these are not known beforehand, [`Location::open_as`] serves.
     ///
     /// # Errors
-    /// [`Error::NotALocation`], [`Error::FormatVersion`], [`Error::Decrypt`] when the key does not
-    /// open it, [`Error::Damaged`] when `format` is not what it was made as.
+    /// [`Error::NotALocation`], [`Error::FormatVersion`], [`Error::UnknownFeature`], [`Error::Decrypt`] when
+    /// the key does not open it, [`Error::Damaged`] when `format` is not what it was made as.
     pub async fn open(
         store: Arc<Store>,
         materials: Arc<dyn MaterialsManager>,
         options: &OpenOptions,
     ) -> Result<Self> {
-        let bytes = read_format(&store).await?;
+        let format = UnverifiedFormat::read(&store).await?;
+        Self::open_as(store, format, materials, options).await
+    }
+
+    /// Opens the location whose `format` was read, and verifies that.
+    ///
+    /// # Errors
+    /// As [`Location::open`].
+    pub async fn open_as(
+        store: Arc<Store>,
+        format: UnverifiedFormat,
+        materials: Arc<dyn MaterialsManager>,
+        options: &OpenOptions,
+    ) -> Result<Self> {
         let message = get_keys(&store).await?;
         // The keys are asked for the location that *they* claim, so that damage to `format` is
         // blamed on `format`.
@@ -119,24 +175,25 @@ impl Location {
             .ok_or(Error::Damaged { object: KEYS, what: "its header is not readable" })?;
         let envelope = Envelope::new(id, materials);
         let secrets = open_keys(&envelope, &message).await?;
-        if secrets.format != bytes {
+        if secrets.format != format.bytes {
             let what = "it is not the one that `keys/0` was made with";
             return Err(Error::Damaged { object: ObjectName::Format, what });
         }
-        Self::assemble(store, envelope, &bytes, secrets, options)
+        let location = Self::assemble(store, envelope, format.format, secrets, options)?;
+        location.demand(Use::Read)?;
+        Ok(location)
     }
 
     fn assemble(
         store: Arc<Store>,
         envelope: Envelope,
-        format: &[u8],
+        format: Format,
         secrets: Secrets,
         options: &OpenOptions,
     ) -> Result<Self> {
-        let damaged = |what| Error::Damaged { object: ObjectName::Format, what };
-        let format = Format::parse(format).ok_or(damaged("it is not readable"))?;
+        let what = "its chunker parameters are not possible";
         let chunkers = Chunkers::new(&secrets.chunker_key, format.chunker)
-            .ok_or(damaged("its chunker parameters are not possible"))?;
+            .ok_or(Error::Damaged { object: ObjectName::Format, what })?;
         let hasher = Arc::new(ChunkHasher::new(secrets.id_key));
         let location = envelope.location();
         let cache = |name: &str| {
@@ -173,6 +230,18 @@ impl Location {
     #[must_use]
     pub fn format(&self) -> &Format {
         &self.format
+    }
+
+    /// Refuses a use that has to know a feature of the location which this program does not know.
+    pub(crate) fn demand(&self, wanted: Use) -> Result<()> {
+        match self.format.features.unknown(wanted) {
+            None => Ok(()),
+            Some(feature) => Err(Error::UnknownFeature {
+                store: self.store.url().to_owned(),
+                action: wanted.done(),
+                feature: feature.to_owned(),
+            }),
+        }
     }
 
     /// Seals and opens its objects.
@@ -294,10 +363,11 @@ async fn open_keys(envelope: &Envelope, message: &[u8]) -> Result<Secrets> {
         .ok_or(Error::Damaged { object: KEYS, what: "it does not hold a location's keys" })
 }
 
-/// Writes `keys/0`, reads it back through the key, and returns the format that now is binding.
+/// Writes `keys/0`, reads it back through the key and through each of `readers`, and returns the format that now is binding.
 async fn write_keys(
     store: &Arc<Store>,
     materials: &Arc<dyn MaterialsManager>,
+    readers: &[Arc<dyn MaterialsManager>],
     id: ObjectId,
     format: Vec<u8>,
 ) -> Result<Vec<u8>> {
@@ -307,6 +377,9 @@ async fn write_keys(
     let message = envelope.seal(KEYS, &secrets.serialize()).await?;
     // A key that encrypts and does not decrypt makes a location that nobody restores from.
     open_keys(&envelope, &message).await?;
+    for reader in readers {
+        open_keys(&Envelope::new(id, reader.clone()), &message).await?;
+    }
     match store.create(KEYS, message).await? {
         Put::Created => Ok(secrets.format),
         Put::Occupied => Err(Error::LocationExists { store: store.url().to_owned() }),

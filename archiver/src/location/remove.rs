@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use futures::stream;
 
-use super::{Format, read_format};
+use super::read_format;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::store::{Family, ObjectName, Store};
@@ -26,20 +26,11 @@ pub struct Removal {
     names: Vec<ObjectName>,
 }
 
-/// What `format` in `store` says, without a key and so not authenticated.
-///
-/// # Errors
-/// [`Error::NotALocation`], [`Error::FormatVersion`], [`Error::Damaged`], [`Error::Store`].
-pub async fn unverified_format(store: &Store) -> Result<Format> {
-    let damaged = Error::Damaged { object: ObjectName::Format, what: "it is not readable" };
-    Format::parse(&read_format(store).await?).ok_or(damaged)
-}
-
 /// Lists what [`Removal::carry_out`] would remove. Needs no key: whoever shredded it still has the
 /// objects to get rid of.
 ///
 /// # Errors
-/// As [`unverified_format`]: where no location is, nothing is removed.
+/// As [`UnverifiedFormat::read`](super::UnverifiedFormat::read): where no location is, nothing is removed.
 pub async fn plan_removal(store: &Store) -> Result<Removal> {
     read_format(store).await?;
     let mut removal = Removal::default();

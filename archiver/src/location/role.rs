@@ -28,6 +28,9 @@ pub enum Right {
     Describe,
     /// `kms:GenerateDataKey` for objects of this kind.
     Write(Kind),
+    /// `kms:Encrypt` for objects of this kind, where several CMKs wrap their data keys: all but one
+    /// wrap what that one makes.
+    Wrap(Kind),
     /// `kms:Decrypt` for objects of this kind.
     Read(Kind),
 }
@@ -70,12 +73,20 @@ impl Role {
         }
     }
 
-    /// Every right that the role has.
+    /// Every right that the role has on the CMK of a location with one.
     #[must_use]
     pub fn rights(self) -> Vec<Right> {
         let writes = self.writes().iter().map(|kind| Right::Write(*kind));
         let reads = self.reads().iter().map(|kind| Right::Read(*kind));
         [Right::Describe].into_iter().chain(writes).chain(reads).collect()
+    }
+
+    /// Every right that the role has on each CMK of a location with several: any may be the one that makes
+    /// data keys, which each host chooses for itself.
+    #[must_use]
+    pub fn rights_of_several_keys(self) -> Vec<Right> {
+        let wraps = self.writes().iter().map(|kind| Right::Wrap(*kind));
+        self.rights().into_iter().chain(wraps).collect()
     }
 }
 
@@ -86,6 +97,7 @@ impl Right {
         match self {
             Self::Describe => "kms:DescribeKey",
             Self::Write(_) => "kms:GenerateDataKey",
+            Self::Wrap(_) => "kms:Encrypt",
             Self::Read(_) => "kms:Decrypt",
         }
     }
@@ -93,7 +105,7 @@ impl Right {
     const fn kind(self) -> Option<Kind> {
         match self {
             Self::Describe => None,
-            Self::Write(kind) | Self::Read(kind) => Some(kind),
+            Self::Write(kind) | Self::Wrap(kind) | Self::Read(kind) => Some(kind),
         }
     }
 }
@@ -110,6 +122,7 @@ pub fn statements(
     let actions = [
         ("Describe", Right::Describe),
         ("Write", Right::Write(Kind::Data)),
+        ("Wrap", Right::Wrap(Kind::Data)),
         ("Read", Right::Read(Kind::Data)),
     ];
     let statement = |(what, like): (&str, Right)| {

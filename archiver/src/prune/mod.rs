@@ -67,7 +67,7 @@ use crate::condemned::{self, Packs};
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::location::Location;
+use crate::location::{Location, Use};
 use crate::pack::WriterOptions;
 
 /// Packs that are removed before it is looked whether to stop.
@@ -161,6 +161,7 @@ pub async fn prune(
     options: &PruneOptions,
     control: &Control,
 ) -> Result<Pruned> {
+    location.demand(Use::Collect)?;
     if !location.format().capabilities.create_if_absent && !options.exclusive {
         return Err(Error::Unfenceable { store: location.store().url().to_owned() });
     }

@@ -9,7 +9,7 @@ use crate::chunk::ChunkHasher;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::index::{IndexEntry, PackRecord, RunBuilder, SegmentRecord};
-use crate::location::Location;
+use crate::location::{Location, Use};
 use crate::pack::{Decoded, SegmentAt, Visitor, scan};
 use crate::store::{Kind, ObjectName};
 
@@ -51,6 +51,7 @@ pub async fn repair_index(
     options: RepairIndexOptions,
     control: &Control,
 ) -> Result<IndexRepaired> {
+    location.demand(Use::Write)?;
     let mut repaired = IndexRepaired::default();
     let (known, readable) = readable_runs(location, &mut repaired).await?;
     let old = if options.all { readable } else { Vec::new() };

@@ -12,8 +12,8 @@ use strongroom::store::connect::{StoreOptions, connect};
 use strongroom::{Cause, Error};
 
 use crate::location::{
-    Told, archive, archive_with, assert_restores, assert_whole, check_all, create, memory, open,
-    raw_key, small_chunks, wrap,
+    Told, archive, archive_with, assert_restores, assert_whole, check_all, create, memory, objects,
+    open, raw_key, small_chunks, wrap,
 };
 use crate::support::{make_rich_tree, pattern, temporary};
 
@@ -175,6 +175,16 @@ async fn what_is_not_there_is_named() {
     let error = other.map(drop).unwrap_err();
     assert_eq!(error.cause(), Cause::KeyWrong, "{error}");
     assert!(error.to_string().contains("keys/0"), "{error}");
+
+    let barred = memory();
+    let options = CreateOptions { readers: vec![raw_key(2)], ..CreateOptions::default() };
+    let unreadable = Location::create(wrap(barred.clone()), raw_key(1), &options).await;
+    assert_eq!(unreadable.map(drop).unwrap_err().cause(), Cause::KeyWrong);
+    assert_eq!(
+        objects(&barred).await,
+        [],
+        "nothing is left of a location that a reader cannot open"
+    );
 
     let missing = connect("file:///no/such/folder", &StoreOptions::default());
     assert_eq!(missing.map(drop).unwrap_err().cause(), Cause::StoreMissing);

@@ -26,6 +26,7 @@ mod model;
 mod pipes;
 mod program;
 mod prune;
+mod recipients;
 mod repair;
 mod restoring;
 mod retention;

@@ -156,9 +156,15 @@ impl Program {
 
     /// Restores `snapshot` into a fresh folder, which must become equal to `path`.
     pub(crate) fn restored_equal(&self, snapshot: &str, path: &Path) {
+        self.restored_equal_with(snapshot, path, &[]);
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn restored_equal_with(&self, snapshot: &str, path: &Path, more: &[String]) {
         let target = tempfile::tempdir_in(&self.folder).unwrap();
         let target = target.path().join("restored");
-        self.run(&["restore", snapshot, target.to_str().unwrap()]).expect(0);
+        let mut command = self.command(&["restore", snapshot, target.to_str().unwrap()]);
+        Ended::from(command.args(more).output().unwrap()).expect(0);
         let mut differences = Vec::new();
         strongroom::fs::compare::compare(path, &target, None, |difference| {
             differences.push(difference.to_string());

@@ -19,6 +19,7 @@ const RSA: &str = "an RSA key";
 pub struct RsaPublicKey {
     key: Box<dyn RsaEncryptionKey>,
     modulus_bits: usize,
+    spki: Vec<u8>,
 }
 
 impl RsaPublicKey {
@@ -47,13 +48,19 @@ impl RsaPublicKey {
             info.subject_public_key.as_bytes().ok_or(KeyFault::Encoding { expected: RSA })?;
         let numbers = RsaPublicKeyRef::from_der(numbers).map_err(not_rsa)?;
         let modulus_bits = allowed_bits(numbers.modulus)?;
-        Ok(Self { key: provider.rsa_encryption_key(spki)?, modulus_bits })
+        Ok(Self { key: provider.rsa_encryption_key(spki)?, modulus_bits, spki: spki.to_vec() })
     }
 
     /// Bits in the modulus.
     #[must_use]
     pub fn modulus_bits(&self) -> usize {
         self.modulus_bits
+    }
+
+    /// The key in the DER of a SubjectPublicKeyInfo, whatever it was read from.
+    #[must_use]
+    pub fn to_der(&self) -> &[u8] {
+        &self.spki
     }
 
     /// Encrypts `plaintext`; the ciphertext is as long as the modulus.

@@ -3,6 +3,8 @@
 mod policy;
 mod remove;
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use strongroom::location::{CreateOptions, Location};
@@ -11,10 +13,11 @@ use strongroom::store::preflight;
 use super::Global;
 use super::config::{ConfigError, ConfigFile, LocationConfig};
 use super::connect::{
-    self, Key, LocationArguments, ReachArguments, describe_key, kms_client, materials, open_store,
+    self, Key, LocationArguments, ReachArguments, describe_key, kms_client_for, open_store,
 };
 use super::exit::Failure;
 use super::output::Output;
+use super::recipients::{self, RecipientArguments};
 
 /// The commands on locations.
 #[derive(Subcommand)]
@@ -25,7 +28,9 @@ Examples:
   strongroom location create offsite s3://backups/laptop --key alias/backup
   strongroom location create lab s3://backups --endpoint http://127.0.0.1:9000 \\
       --key alias/backup --kms-endpoint http://127.0.0.1:4599
-  strongroom location create usb file:///media/usb/archive --key alias/backup")]
+  strongroom location create usb file:///media/usb/archive --key alias/backup
+  strongroom location create vault s3://vault --key alias/backup \\
+      --also-key arn:aws:kms:eu-west-1:111122223333:key/1234 --recovery-public-key recovery.pub")]
     Create(CreateArguments),
     /// Make a location that exists already known here.
     #[command(after_help = "\
@@ -81,6 +86,8 @@ pub(super) struct NewArguments {
 pub(super) struct CreateArguments {
     #[command(flatten)]
     new: NewArguments,
+    #[command(flatten)]
+    recipients: RecipientArguments,
     /// How hard data is compressed.
     #[arg(long, value_name = "1..22", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     zstd_level: i32,
@@ -103,9 +110,7 @@ impl Command {
 pub(super) async fn run(command: Command, global: &Global, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Create(arguments) => {
-            let options =
-                CreateOptions { zstd_level: arguments.zstd_level, ..CreateOptions::default() };
-            introduce(&arguments.new, Some(&options), global, output).await
+            introduce(&arguments.new, Some(&arguments), global, output).await
         }
         Command::Add(arguments) => introduce(&arguments, None, global, output).await,
         Command::List => list(global, output),
@@ -116,10 +121,10 @@ pub(super) async fn run(command: Command, global: &Global, output: &Output) -> R
     }
 }
 
-/// Makes a location if `options` say how, opens it otherwise, and remembers it by name.
+/// Makes a location if `create` says how, opens it otherwise, and remembers it by name.
 async fn introduce(
     new: &NewArguments,
-    options: Option<&CreateOptions>,
+    create: Option<&CreateArguments>,
     global: &Global,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -129,20 +134,30 @@ async fn introduce(
         new.reach.key.clone().ok_or_else(|| ConfigError::Keyless { url: new.url.clone() })?;
     let mut reach =
         new.reach.over(LocationConfig { url: new.url.clone(), ..LocationConfig::default() });
-    let kms = kms_client(&reach).await;
-    let key = describe_key(&kms, &named).await?;
+    let key = describe_key(&kms_client_for(&reach, &named).await, &named).await?;
     reach.key.clone_from(&key.arn);
     reach.key_name = Some(named).filter(|named| *named != key.arn);
-    let store = open_store(&reach, options.is_some()).await?;
-    let materials = materials(&kms, &key.arn)?;
-    let location = match options {
-        Some(options) => Location::create(store, materials, options).await?,
-        None => Location::open(store, materials, &Default::default()).await?,
+    let location = match create {
+        Some(arguments) => Arc::new(make(arguments, &reach).await?),
+        None => connect::open(&reach).await?,
     };
     file.add(&new.name, reach.clone())?;
-    let did = if options.is_some() { "Created" } else { "Added" };
+    let did = if create.is_some() { "Created" } else { "Added" };
     let human = format!("{did} location {}.\n{}", new.name, describe(&location, &reach, &key));
     output.summary(&human, || members(&new.name, &location, &reach, &key))
+}
+
+async fn make(arguments: &CreateArguments, reach: &LocationConfig) -> Result<Location, Failure> {
+    let recipients = arguments.recipients.recipients(reach, &reach.key).await?;
+    let materials = recipients::materials(reach, &reach.key, &recipients).await?;
+    let options = CreateOptions {
+        zstd_level: arguments.zstd_level,
+        readers: recipients::readers(reach, &reach.key, &recipients).await?,
+        recipients,
+        ..CreateOptions::default()
+    };
+    let store = open_store(reach, true).await?;
+    Ok(Location::create(store, materials, &options).await?)
 }
 
 fn list(global: &Global, output: &Output) -> Result<(), Failure> {
@@ -166,7 +181,7 @@ async fn show(
 ) -> Result<(), Failure> {
     let reach = arguments.resolve(global)?;
     let location = connect::open(&reach).await?;
-    let key = describe_key(&kms_client(&reach).await, &reach.key).await?;
+    let key = key_of(&reach).await?;
     output
         .result(&describe(&location, &reach, &key), || members(&reach.url, &location, &reach, &key))
 }
@@ -178,7 +193,7 @@ async fn check(
     output: &Output,
 ) -> Result<(), Failure> {
     let reach = arguments.resolve(global)?;
-    let key = describe_key(&kms_client(&reach).await, &reach.key).await?;
+    let key = key_of(&reach).await?;
     let location = connect::open(&reach).await?;
     let capabilities = preflight(location.store()).await?;
     if !capabilities.create_if_absent {
@@ -191,6 +206,14 @@ async fn check(
     output.summary(&human, || members(&reach.url, &location, &reach, &key))
 }
 
+/// What the KMS knows of the key, unless the recovery key takes its place.
+async fn key_of(reach: &LocationConfig) -> Result<Key, Failure> {
+    if reach.recovery_private_key.is_some() {
+        return Ok(Key { arn: reach.key.clone(), origin: None, key_store: None });
+    }
+    describe_key(&kms_client_for(reach, &reach.key).await, &reach.key).await
+}
+
 const NO_CONDITIONAL_PUT: &str = "strongroom: warning: this store accepts create-if-absent and ignores \
 it: let one host at a time collect garbage, and none while others write";
 
@@ -200,6 +223,11 @@ fn describe(location: &Location, reach: &LocationConfig, key: &Key) -> String {
         format!("  store   {}", reach.url),
         format!("  key     {}", key.arn),
     ];
+    let recipients = &location.format().recipients;
+    let others = recipients.keys.iter().filter(|other| **other != key.arn);
+    lines.extend(others.map(|other| format!("  and     {other}")));
+    let recovery = recipients.recovery.as_ref();
+    lines.extend(recovery.map(|key| format!("  offline RSA key, SHA-256 {}", key.fingerprint)));
     lines.extend(reach.endpoint.as_ref().map(|endpoint| format!("  at      {endpoint}")));
     lines.extend(reach.kms_endpoint.as_ref().map(|endpoint| format!("  kms     {endpoint}")));
     let store = key.key_store.as_ref().map(|id| format!(" in custom key store {id}"));

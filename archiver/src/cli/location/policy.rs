@@ -60,7 +60,11 @@ pub(super) async fn run(
         principals.push(placeholder);
     }
     let sid = sid(role);
-    let statements = statements(&sid, &role.rights(), location.id(), &principals);
+    let rights = match location.format().recipients.keys.len() {
+        0 | 1 => role.rights(),
+        _ => role.rights_of_several_keys(),
+    };
+    let statements = statements(&sid, &rights, location.id(), &principals);
     let policy = json!({ "Version": "2012-10-17", "Statement": statements });
     let text = serde_json::to_string_pretty(&policy).unwrap_or_default();
     output.result(&text, || -> Value {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use strongroom::location::{Removal, plan_removal, unverified_format};
+use strongroom::location::{Removal, UnverifiedFormat, plan_removal};
 
 use crate::cli::Global;
 use crate::cli::config::{ConfigFile, LocationConfig, cache_folder};
@@ -60,7 +60,7 @@ async fn remove_data(
     output: &Output,
 ) -> Result<Removal, Failure> {
     let store = open_store(reach, false).await?;
-    let id = unverified_format(&store).await?.location;
+    let id = UnverifiedFormat::read(&store).await?.format().location.clone();
     let removal = plan_removal(&store).await?;
     confirm(arguments, reach, &removal)?;
     let report = Report::start(output, "removing");
