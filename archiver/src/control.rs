@@ -26,6 +26,9 @@ pub trait Observer: Send + Sync {
     /// A check found an object at fault.
     fn problem(&self, _problem: &crate::check::Problem) {}
 
+    /// A part of a snapshot is lost.
+    fn lost(&self, _snapshot: crate::id::ObjectId, _loss: &crate::repair::Loss) {}
+
     /// A collector waits for a writer, on this host if it could learn that.
     fn awaiting(&self, _session: crate::id::ObjectId, _host: Option<&str>) {}
 

@@ -25,6 +25,7 @@ mod engine;
 mod parent;
 mod plan;
 mod publish;
+mod rewrite;
 mod segment;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use self::collect::collect;
 use self::engine::Engine;
 use self::parent::Parent;
 pub use self::parent::ParentChoice;
+pub(crate) use self::rewrite::rewrite;
 pub(crate) use self::segment::SEGMENT_BYTES;
 use crate::clock::Clock;
 use crate::control::Control;
@@ -132,7 +134,10 @@ pub async fn backup(
 }
 
 /// Ends the session of a commit that the store has taken.
-async fn acknowledge(
+///
+/// # Errors
+/// [`Error::Fenced`]: then the snapshot does not exist. [`Error::Store`].
+pub(crate) async fn acknowledge(
     location: &Location,
     session: OpenSession,
     snapshot: Snapshot,

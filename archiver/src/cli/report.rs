@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use strongroom::control::{Control, Observer, Progress};
 use strongroom::entry::EntryPath;
+use strongroom::id::ObjectId;
+use strongroom::repair::Loss;
 use strongroom::source::Trouble;
 
 use super::output::{Output, complain, path_members, path_text, printable};
@@ -121,9 +123,28 @@ impl Observer for Reporter {
         self.list("changed", path, "it changed while it was read".to_owned());
     }
 
-    fn awaiting(&self, session: strongroom::id::ObjectId, host: Option<&str>) {
+    fn awaiting(&self, session: ObjectId, host: Option<&str>) {
         let host = host.map(|host| format!(" on {}", printable(host))).unwrap_or_default();
         self.say(&format!("strongroom: waiting for the archive {session}{host} to end"));
+    }
+
+    fn lost(&self, snapshot: ObjectId, loss: &Loss) {
+        match loss {
+            Loss::File(path) => {
+                let text = path_text(path.as_bytes());
+                self.say(&format!("strongroom: {snapshot} lacks content of {text}"));
+                self.list("lost", path.as_bytes(), format!("{snapshot} lacks content of it"));
+            }
+            Loss::Entries { count, last, error } => {
+                let before = last.as_ref().map(|last| path_text(last.as_bytes()));
+                let end = before.map(|path| format!(" up to {path}")).unwrap_or_default();
+                let told = format!("{snapshot} lacks {count} entries{end}: {error}");
+                self.say(&format!("strongroom: {}", printable(&told)));
+                let path = last.as_ref().map_or(&b""[..], EntryPath::as_bytes);
+                self.list("lost", path, told);
+            }
+            _ => {}
+        }
     }
 
     fn parent_unreadable(&self, error: &strongroom::Error) {

@@ -4,5 +4,9 @@
 //! the packs themselves say, and snapshots that leave out what is lost and say so.
 
 mod index;
+mod snapshots;
 
 pub use self::index::{IndexRepaired, RepairIndexOptions, repair_index};
+pub use self::snapshots::{
+    Loss, REPAIRED_TAG, RepairSnapshotsOptions, Repaired, SnapshotsRepaired, repair_snapshots,
+};

@@ -21,6 +21,12 @@ pub trait BlockSource: Send + Sync {
     async fn block(&self, block: &ChunkRef) -> Result<Vec<u8>>;
 }
 
+/// What is in a block.
+enum Descent {
+    Entries(Vec<Node>),
+    Blocks(Vec<Child>),
+}
+
 /// Which way a [`Cursor`] goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -40,10 +46,12 @@ pub struct Cursor<'a> {
     /// Entries before this path are left out.
     from: Option<Start>,
     visit: Option<Visit<'a>>,
+    lost: Option<Lost<'a>>,
 }
 
 type Start = Box<dyn Fn(&EntryPath) -> bool + Send + Sync>;
 type Visit<'a> = &'a mut (dyn FnMut(&ChunkRef) -> bool + Send);
+type Lost<'a> = &'a mut (dyn FnMut(&Child, Error) + Send);
 
 impl<'a> Cursor<'a> {
     /// A walk over the tree whose root is `root`, a block of level `level`.
@@ -55,7 +63,8 @@ impl<'a> Cursor<'a> {
         direction: Direction,
     ) -> Self {
         let root = Child { last: EntryPath::root(), entries: 0, block: root };
-        Self { blocks, direction, pending: vec![(level, vec![root])], from: None, visit: None }
+        let pending = vec![(level, vec![root])];
+        Self { blocks, direction, pending, from: None, visit: None, lost: None }
     }
 
     /// Skips, reading nothing of them, the entries for which `reached` is false. Must be false
@@ -76,6 +85,14 @@ impl<'a> Cursor<'a> {
         self
     }
 
+    /// Tells `lost` of every block that cannot be read or understood, and goes on behind it. The root has
+    /// no path there and no number of entries.
+    #[must_use]
+    pub fn salvaging(mut self, lost: Lost<'a>) -> Self {
+        self.lost = Some(lost);
+        self
+    }
+
     /// The entries of the next leaf block in the cursor's direction; `None` at the end.
     ///
     /// # Errors
@@ -87,14 +104,25 @@ impl<'a> Cursor<'a> {
                 self.pending.pop();
                 continue;
             };
-            let block = self.blocks.block(&child.block).await?;
-            if level == 0 {
-                return self.leaf(&child, &block).map(Some);
+            match self.descend(level, &child).await {
+                Ok(Descent::Entries(nodes)) => return Ok(Some(nodes)),
+                Ok(Descent::Blocks(children)) => self.pending.push((level - 1, children)),
+                Err(error) if error.is_about_one_object() => match &mut self.lost {
+                    Some(lost) => lost(&child, error),
+                    None => return Err(error),
+                },
+                Err(error) => return Err(error),
             }
-            let children = self.inner(level, &child, &block)?;
-            self.pending.push((level - 1, children));
         }
         Ok(None)
+    }
+
+    async fn descend(&mut self, level: u8, child: &Child) -> Result<Descent> {
+        let block = self.blocks.block(&child.block).await?;
+        match level {
+            0 => self.leaf(child, &block).map(Descent::Entries),
+            _ => self.inner(level, child, &block).map(Descent::Blocks),
+        }
     }
 
     fn leaf(&self, child: &Child, block: &[u8]) -> Result<Vec<Node>> {

@@ -5,19 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object_store::ObjectStore;
 use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
 use strongroom::Result;
 use strongroom::backup::BackupOptions;
+use strongroom::clock::SystemClock;
 use strongroom::control::Control;
 use strongroom::location::{Location, OpenOptions};
+use strongroom::repair::{REPAIRED_TAG, RepairSnapshotsOptions, repair_snapshots};
 use strongroom::snapshot::{Snapshot, load_all};
 use strongroom::store::Store;
 use strongroom::store::fault::{Fault, FaultyStore};
 
 use crate::location::{
-    archive, archive_with, assert_restores, assert_whole, copy_of, create, forget, memory, open,
-    prune_at_once, raw_key, small_chunks, wrap,
+    archive, archive_with, assert_restores, assert_whole, copy_of, create, forget, memory, objects,
+    open, prune_at_once, raw_key, small_chunks, small_packs, wrap,
 };
 use crate::support::{figure, pattern, temporary};
 
@@ -137,6 +139,64 @@ async fn an_archive_may_crash_at_every_store_operation() {
     }
     assert!(points > 30, "{points} points");
     figure(&format!("A1: archive crashed at {points} points, 0 acknowledged snapshots lost"));
+}
+
+/// A store whose latest snapshot lacks some of its content.
+async fn damaged(scene: &Scene) -> (Arc<dyn ObjectStore>, Snapshot) {
+    let store = scene.store().await;
+    let before = objects(&store).await;
+    let location = open(&store).await.unwrap();
+    let damaged = archive_all(&location, &scene.now).await.unwrap();
+    for (key, _) in objects(&store).await {
+        let is_new = before.iter().all(|(known, _)| *known != key);
+        if is_new && key.as_ref().starts_with("d/") {
+            store.delete(&key).await.unwrap();
+        }
+    }
+    (store, damaged)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_of_snapshots_may_crash_at_every_store_operation() {
+    let scene = Scene::new().await;
+    let (spoiled, damaged) = damaged(&scene).await;
+    let options =
+        RepairSnapshotsOptions { forget: true, packs: small_packs(), ..Default::default() };
+    let repair = async |location: &Arc<Location>| {
+        repair_snapshots(location, &options, &SystemClock, &Control::default()).await
+    };
+    let mut points = 0;
+    for fault in Fault::ALL {
+        for at in 0.. {
+            let store = copy_of(&spoiled).await;
+            let (location, counter) = faulty(&store, fault, at).await;
+            let outcome = repair(&location.unwrap()).await;
+            let is_saved = |snapshot: &Snapshot| {
+                snapshot.commit.parent == Some(damaged.id.to_string())
+                    && snapshot.commit.tags == [REPAIRED_TAG]
+            };
+            let location = open(&store).await.unwrap();
+            let snapshots = load_all(&location).await.unwrap();
+            assert!(snapshots.contains(&scene.kept), "lost a snapshot");
+            assert_restores(&location, &scene.kept, &scene.then).await;
+            let is_there = snapshots.contains(&damaged) || snapshots.iter().any(is_saved);
+            assert!(is_there, "the damaged one went before what is left of it was committed");
+
+            repair(&location).await.unwrap();
+            prune_at_once(&location).await.unwrap();
+            assert_whole(&open(&store).await.unwrap()).await;
+            let snapshots = load_all(&location).await.unwrap();
+            assert!(snapshots.contains(&scene.kept) && snapshots.iter().any(is_saved));
+            assert!(!snapshots.contains(&damaged));
+            points += 1;
+            if counter.operations() <= at {
+                assert!(outcome.is_ok(), "{:?}", outcome.err());
+                break;
+            }
+        }
+    }
+    assert!(points > 20, "{points} points");
+    figure(&format!("A1: repair of snapshots crashed at {points} points, 0 snapshots lost"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,8 @@ const KEYS_PER_SIGNATURE: usize = 12_800;
 /// Connections and keys with which the server is asked afterwards.
 const CONNECTIONS: usize = 16;
 const USED_KEYS_MAX: usize = 4_000;
+/// Keys of one page of ListKeys, whose reply has to fit what a connection reads.
+const LISTED_KEYS: usize = 200;
 /// Starts that are measured; the median counts.
 const STARTS: usize = 5;
 
@@ -75,7 +77,7 @@ pub fn measure(keys: usize, span: Duration) -> Result<String, BenchError> {
 fn data_keys(ours: &Subject) -> Result<Arc<[Vec<u8>]>, BenchError> {
     let (mut requests, mut marker) = (Vec::new(), Value::Null);
     while requests.len() < USED_KEYS_MAX {
-        let mut input = json!({"Limit": 1000});
+        let mut input = json!({"Limit": LISTED_KEYS});
         if !marker.is_null() {
             input["Marker"] = marker;
         }

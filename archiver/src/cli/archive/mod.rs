@@ -238,7 +238,8 @@ fn walk(tree: &LocalTree, control: &strongroom::control::Control) -> Counts {
     counts
 }
 
-fn this_host() -> String {
+/// This machine, as snapshots name it.
+pub(super) fn this_host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

@@ -1,32 +1,18 @@
-//! `strongroom repair`: mends what can be mended.
+//! `strongroom repair index`.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::{Value, json};
 use strongroom::repair::{IndexRepaired, RepairIndexOptions, repair_index};
 
-use super::Global;
-use super::connect::LocationArguments;
-use super::exit::Failure;
-use super::output::{Output, counted, printable};
-use super::report::{Report, seconds};
-
-/// What can be mended.
-#[derive(Subcommand)]
-pub(super) enum Command {
-    /// Write the index anew from what the packs themselves say.
-    #[command(after_help = "\
-Reads the packs that no readable index run names, writes what they hold into the index, and removes
-index runs that cannot be read. Nothing that was archived is removed.
-
-Examples:
-  strongroom repair index
-  strongroom repair index --all")]
-    Index(IndexArguments),
-}
+use crate::cli::Global;
+use crate::cli::connect::LocationArguments;
+use crate::cli::exit::Failure;
+use crate::cli::output::{Output, counted, printable};
+use crate::cli::report::{Report, seconds};
 
 /// How much of the index to mend.
 #[derive(Args)]
-pub(super) struct IndexArguments {
+pub(in crate::cli) struct IndexArguments {
     #[command(flatten)]
     location: LocationArguments,
     /// Read every pack, and replace the whole index.
@@ -34,21 +20,7 @@ pub(super) struct IndexArguments {
     all: bool,
 }
 
-impl Command {
-    pub(super) const fn name(&self) -> &'static str {
-        match self {
-            Self::Index(_) => "repair index",
-        }
-    }
-}
-
-pub(super) async fn run(command: Command, global: &Global, output: &Output) -> Result<(), Failure> {
-    match command {
-        Command::Index(arguments) => index(&arguments, global, output).await,
-    }
-}
-
-async fn index(
+pub(super) async fn run(
     arguments: &IndexArguments,
     global: &Global,
     output: &Output,
