@@ -14,6 +14,7 @@ mod damage;
 mod engine;
 mod escape;
 mod exit_codes;
+mod frozen;
 mod housekeeping;
 mod interop;
 mod kills;
