@@ -11,6 +11,7 @@ mod cryptography;
 mod custom_key_stores;
 mod durability;
 mod fault_run;
+mod frozen;
 mod grants;
 mod harness;
 mod hostile;
