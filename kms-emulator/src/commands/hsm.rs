@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
+use rustix::thread::{CapabilitySet, capabilities};
 use strongroom_hsm::server::{CLIENT_PORT, Listen, MANAGEMENT_PORT, serve};
 use strongroom_hsm::{Config, Device, Factory};
 use strongroom_kms::admin::{self, AdminRequest};
@@ -151,9 +153,24 @@ impl Hsm {
         };
         // Neither a core file nor another process of the same user shall hold the keys.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        if !lock_memory() {
+            let why = "the limit on locked memory (RLIMIT_MEMLOCK) is not unlimited, and the right to pass it (CAP_IPC_LOCK) is lacking";
+            writeln!(std::io::stderr(), "The memory of this HSM may be swapped out: {why}.")?;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(run.serve())
     }
+}
+
+/// Keeps the keys from being written to swap space; says whether that was allowed.
+///
+/// All memory or none: under a limit, what is allocated later would fail once that is reached.
+fn lock_memory() -> bool {
+    let is_unlimited = getrlimit(Resource::Memlock).current.is_none();
+    let capabilities = capabilities(None).map(|sets| sets.effective);
+    let is_exempt = capabilities.is_ok_and(|sets| sets.contains(CapabilitySet::IPC_LOCK));
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    (is_unlimited || is_exempt) && mlockall(flags).is_ok()
 }
 
 impl Run {

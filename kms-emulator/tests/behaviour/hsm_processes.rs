@@ -280,6 +280,21 @@ async fn key_bytes_are_in_no_file_no_reply_and_not_in_the_memory_of_the_kms() {
     ));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_of_an_hsm_is_locked_or_its_operator_is_told() {
+    let played = require!(tokio::task::block_in_place(Played::new));
+    let told = played.server.log().contains("may be swapped out");
+    for hsm in played.hsms().await {
+        let process = hsm.process.unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        let kilobytes: u64 = locked.trim().trim_end_matches(" kB").parse().unwrap();
+        assert_eq!(kilobytes == 0, told, "{kilobytes} kB are locked: {}", played.server.log());
+        report(&format!("HSM: {kilobytes} kB of memory locked"));
+    }
+    played.encrypt().await.unwrap();
+}
+
 /// The readable memory of a process, if the system lets us.
 fn memory(process: u32) -> Option<Vec<u8>> {
     use std::os::unix::fs::FileExt;
