@@ -23,6 +23,7 @@
 //! - [`source`], [`target`], [`control`]: what a caller brings; [`mod@fs`] brings the local file system.
 //! - [`session`]: what tells collectors that a writer is at work.
 //! - [`backup`], [`restore`], [`check`], [`mod@prune`], [`repair`]: the pipelines.
+//! - [`mod@bench`]: what machine, store and KMS can do.
 //! - [`content`], [`usage`]: one file's bytes; what a location and its snapshots hold.
 //!
 //! # Invariants
@@ -42,6 +43,7 @@ mod codec;
 mod condemned;
 
 pub mod backup;
+pub mod bench;
 pub mod check;
 pub mod chunk;
 pub mod clock;

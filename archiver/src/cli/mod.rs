@@ -4,6 +4,7 @@
 //! Each command has a file; [`exit`] alone says which failure ends in which code and hint.
 
 mod archive;
+mod bench;
 mod cache;
 mod cat;
 mod check;
@@ -110,6 +111,8 @@ enum Command {
     DecryptUnsigned(message::arguments::Decrypt),
     /// Show what a location or its snapshots hold, and what that takes in the store.
     Stats(stats::Arguments),
+    /// Measure what this machine, a location's store and its KMS can do.
+    Bench(bench::Arguments),
     /// Show or clear what is kept here of locations.
     #[command(subcommand)]
     Cache(cache::Command),
@@ -127,6 +130,7 @@ impl Command {
         match self {
             Self::Location(command) => command.name(),
             Self::Archive(_) => "archive",
+            Self::Bench(_) => "bench",
             Self::Snapshots(_) => "snapshots",
             Self::Ls(_) => "ls",
             Self::Find(_) => "find",
@@ -202,6 +206,7 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::DecryptUnsigned(arguments) => {
             message::decrypt(Mode::DecryptUnsigned, arguments, output).await
         }
+        Command::Bench(arguments) => bench::run(arguments, global, output).await,
         Command::Stats(arguments) => stats::run(arguments, global, output).await,
         Command::Cache(command) => cache::run(&command, output),
         Command::Completions(arguments) => completions::run(&arguments, output),

@@ -7,6 +7,42 @@ use crate::program::{LOCATION, Program};
 use crate::support::{make_rich_tree, pattern};
 
 #[test]
+fn a_bench_measures_all_three_and_leaves_nothing_behind() {
+    let program = strongroom_peers::require!(Program::start());
+    program.create_location();
+    let count = || {
+        let ended = program.json(&["check"]);
+        (ended["objects"].clone(), ended["bytes"].clone(), ended["foreign"].clone())
+    };
+    let before = count();
+    let measured = program.json(&["bench"]);
+    let figures = &measured["figures"];
+    for (part, name) in [
+        ("machine", "chunking"),
+        ("machine", "hashing"),
+        ("machine", "compression"),
+        ("machine", "encryption"),
+        ("store", "write"),
+        ("store", "read"),
+        ("kms", "data_keys"),
+    ] {
+        assert!(figures[part][name].as_u64().unwrap() > 0, "{part} {name}: {measured}");
+    }
+    for (part, name) in [
+        ("store", "small_create"),
+        ("store", "small_read"),
+        ("kms", "data_key"),
+        ("kms", "decrypt"),
+    ] {
+        let (median, most) = (&figures[part][name]["median_ms"], &figures[part][name]["p99_ms"]);
+        assert!(median.as_f64().unwrap() > 0.0 && most.as_f64() >= median.as_f64(), "{measured}");
+    }
+    assert_eq!(count(), before);
+    let table = program.run(&["bench"]).expect(0).stdout;
+    assert_eq!(table.lines().count(), 11, "{table}");
+}
+
+#[test]
 fn a_location_goes_only_as_far_as_was_typed() {
     let program = strongroom_peers::require!(Program::start());
     make_rich_tree(&program.at("tree"));
