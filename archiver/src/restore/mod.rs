@@ -19,9 +19,9 @@ mod verify;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
 use self::plan::{Planned, Read};
@@ -174,18 +174,25 @@ fn announce(control: &Control, snapshot: &Snapshot) {
     control.progress.bytes_total.store(statistics.bytes, Ordering::Relaxed);
 }
 
-/// Fetches what the plan says and writes it, several reads at once.
+/// Fetches what the plan says and writes it, several reads at once. Nothing is being written any
+/// more when this ends, however it ends: a file that stays unfinished has been taken away by then.
 async fn carry_out(
     restoring: &Arc<Restoring>,
     queue: mpsc::Receiver<Read>,
     threads: usize,
 ) -> Result<()> {
     let reads = stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) });
-    reads
+    let failed = AtomicBool::new(false);
+    let done = reads
+        .take_while(|_| futures::future::ready(!failed.load(Ordering::Relaxed)))
         .map(|read| carry_out_one(restoring.clone(), read))
-        .buffer_unordered(threads + READS_EXTRA)
-        .try_for_each(|()| futures::future::ready(restoring.control.check()))
-        .await
+        .buffer_unordered(threads + READS_EXTRA);
+    done.fold(Ok(()), |so_far: Result<()>, one| {
+        let so_far = so_far.and(one).and_then(|()| restoring.control.check());
+        failed.store(so_far.is_err(), Ordering::Relaxed);
+        futures::future::ready(so_far)
+    })
+    .await
 }
 
 async fn carry_out_one(restoring: Arc<Restoring>, read: Read) -> Result<()> {

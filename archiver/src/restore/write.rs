@@ -31,13 +31,14 @@ enum State {
 pub(crate) fn write(restoring: &Restoring, read: &Read, stored: &[u8]) -> Result<()> {
     let start = read.range().start;
     for (at, wants) in &read.segments {
-        restoring.control.check()?;
         let from = usize::try_from(at.offset.saturating_sub(start)).unwrap_or(usize::MAX);
         let to = from.saturating_add(at.stored_len as usize);
         let bytes = stored.get(from..to).unwrap_or_default();
         match restoring.reader.decode(Kind::Data, at, bytes) {
             Ok(decoded) => {
                 for want in wants {
+                    // One segment can be wanted in a great many places.
+                    restoring.control.check()?;
                     want.write(restoring, &decoded);
                 }
             }

@@ -33,4 +33,5 @@ mod restoring;
 mod retention;
 mod roles;
 mod servers;
+mod stopped_restore;
 mod support;
