@@ -63,10 +63,14 @@ pub(crate) async fn load(location: &Location, id: ObjectId) -> Result<Option<Pac
 pub(crate) async fn condemn(location: &Location, packs: &Packs) -> Result<ObjectId> {
     let id = ObjectId::random();
     let name = ObjectName::Condemned(id);
-    match write(location, name, packs).await? {
-        Put::Created => Ok(id),
-        Put::Occupied => Err(Error::NameTaken { object: name }),
+    if write(location, name, packs).await? == Put::Occupied {
+        return Err(Error::NameTaken { object: name });
     }
+    if let Err(error) = location.confirm_epoch().await {
+        location.store().delete(name).await?;
+        return Err(error);
+    }
+    Ok(id)
 }
 
 /// The verdict on list `id`, if there is one that binds.
@@ -108,11 +112,17 @@ pub(crate) async fn done(location: &Location, id: ObjectId) -> Result<()> {
     location.store().delete(ObjectName::Verdict(id)).await
 }
 
-/// Removes verdicts on lists that are done with, which somebody did not get to.
+/// Removes verdicts on lists that are done with, which somebody did not get to, and lists under keys that were given
+/// up, whose makers go no further.
 pub(crate) async fn remove_leftovers(location: &Location) -> Result<()> {
     let listed: Vec<_> = location.store().list(Family::Condemned).try_collect().await?;
     let names: HashSet<ObjectName> = listed.into_iter().filter_map(|object| object.name).collect();
     for name in &names {
+        if let ObjectName::Condemned(id) = name
+            && load(location, *id).await?.is_none()
+        {
+            location.store().delete(*name).await?;
+        }
         if let ObjectName::Verdict(id) = name
             && !names.contains(&ObjectName::Condemned(*id))
         {
@@ -127,13 +137,16 @@ async fn write(location: &Location, name: ObjectName, packs: &Packs) -> Result<P
     location.store().create(name, message).await
 }
 
-/// Reads a list or a verdict; `None` when it is not there.
+/// Reads a list or a verdict; `None` when it is not there, or is under keys that were given up.
 pub(crate) async fn read(location: &Location, name: ObjectName) -> Result<Option<Packs>> {
     let message = match location.store().get(name, STORED_BYTES_MAX).await {
         Err(error) if error.cause() == Cause::StoreMissing => return Ok(None),
         other => other?,
     };
-    let plain = location.envelope().open(name, &message).await?;
+    let plain = match location.envelope().open(name, &message).await {
+        Err(Error::KeysGivenUp { .. }) => return location.confirm_epoch().await.map(|()| None),
+        other => other?,
+    };
     let what = "it is not a list of packs";
     parse(&plain).map(Some).map_err(|_| Error::Damaged { object: name, what })
 }

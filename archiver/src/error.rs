@@ -207,6 +207,19 @@ pub enum Error {
         /// How many.
         count: usize,
     },
+    /// The location's keys were exchanged since it was opened.
+    #[error("the keys of {store} have been exchanged meanwhile: nothing was committed")]
+    KeysExchanged {
+        /// The store's URL.
+        store: String,
+    },
+    /// An object is for none but keys that the location had once: whoever wrote it had slept through the exchange of
+    /// keys, and nothing relies on it.
+    #[error("`{object}` is under keys that the location has given up")]
+    KeysGivenUp {
+        /// Which one.
+        object: ObjectName,
+    },
     /// Another collector was at work on the same packs, again and again.
     #[error("other collectors are at work in this location")]
     CollectorsAtWork,
@@ -292,6 +305,7 @@ impl Error {
             | Self::Encrypt { object, .. }
             | Self::Decrypt { object, .. }
             | Self::Damaged { object, .. }
+            | Self::KeysGivenUp { object }
             | Self::NameTaken { object } => Some(*object),
             Self::Store { object, .. } => ObjectName::parse(object),
             _ => None,
@@ -327,6 +341,7 @@ impl Error {
             Self::ObjectMissing { .. }
             | Self::ObjectTooLong { .. }
             | Self::Damaged { .. }
+            | Self::KeysGivenUp { .. }
             | Self::NameTaken { .. } => Cause::Integrity,
             Self::Source { .. } => Cause::Source,
             Self::VerifyBeforeStore
@@ -335,9 +350,10 @@ impl Error {
             | Self::StageLost { .. } => Cause::Local,
             Self::Stopped => Cause::Stopped,
             Self::Unfenceable { .. } => Cause::Request,
-            Self::Fenced { .. } | Self::WritersAtWork { .. } | Self::CollectorsAtWork => {
-                Cause::Concurrency
-            }
+            Self::Fenced { .. }
+            | Self::WritersAtWork { .. }
+            | Self::KeysExchanged { .. }
+            | Self::CollectorsAtWork => Cause::Concurrency,
         }
     }
 }

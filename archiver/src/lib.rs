@@ -22,7 +22,7 @@
 //! - [`location`]: keys, format and the index of one place.
 //! - [`source`], [`target`], [`control`]: what a caller brings; [`mod@fs`] brings the local file system.
 //! - [`session`]: what tells collectors that a writer is at work.
-//! - [`backup`], [`restore`], [`check`], [`mod@prune`], [`repair`]: the pipelines.
+//! - [`backup`], [`restore`], [`check`], [`mod@prune`], [`repair`], [`mod@rekey`]: the pipelines.
 //! - [`mod@bench`]: what machine, store and KMS can do.
 //! - [`content`], [`usage`]: one file's bytes; what a location and its snapshots hold.
 //!
@@ -32,7 +32,7 @@
 //! - Nothing refers to an object that is not stored yet: packs, then index runs, then the commit.
 //!   Whatever is interrupted leaves only objects that nothing refers to.
 //! - No byte leaves a store unauthenticated: frames by their tags under the object's own context,
-//!   chunks by their ids, `format` by its copy inside `keys/0`.
+//!   chunks by their ids, `format` by its copy inside `keys/<epoch>`.
 //! - No chunk is stored that does not decompress to the chunk that was read.
 //! - No queue is unbounded, and no length from the store is believed before it is limited.
 //! - Damage to content costs the files that need it; trouble with one entry costs that entry.
@@ -41,6 +41,7 @@
 mod cache;
 mod codec;
 mod condemned;
+mod epochs;
 
 pub mod backup;
 pub mod bench;
@@ -60,6 +61,7 @@ pub mod pack;
 pub mod prune;
 #[cfg(feature = "embedded-kms")]
 pub mod quickstart;
+pub mod rekey;
 pub mod repair;
 pub mod restore;
 pub mod retention;

@@ -94,6 +94,10 @@ impl OpenSession {
         if location.store().create(name, message).await? == Put::Occupied {
             return Err(Error::NameTaken { object: name });
         }
+        if let Err(error) = location.confirm_epoch().await {
+            location.store().delete(name).await?;
+            return Err(error);
+        }
         let pulse = Arc::new(Pulse::default());
         let heart = tokio::spawn(beat(location.clone(), id, pulse.clone(), heartbeat_every));
         Ok(Self { location: location.clone(), id, heart, pulse })

@@ -48,9 +48,9 @@ use crate::index::Catalog;
 use crate::location::{Location, Use};
 use crate::pack::{PackWriter, WriterOptions};
 use crate::session::{HEARTBEAT_EVERY, OpenSession, SessionState};
-use crate::snapshot::{Snapshot, SnapshotCommit, Statistics, TreeRoot, TreeWriter};
+use crate::snapshot::{self, Snapshot, SnapshotCommit, Statistics, TreeRoot, TreeWriter};
 use crate::source::Source;
-use crate::store::{Kind, ObjectName};
+use crate::store::Kind;
 
 /// Batches between the walk and the collector.
 const BATCHES_QUEUED_MAX: usize = 64;
@@ -149,7 +149,7 @@ pub(crate) async fn acknowledge(
         }
         Err(error @ Error::Fenced { .. }) => {
             // It may refer to what has been removed meanwhile, so it is not to be found either.
-            location.store().delete(ObjectName::Snapshot(snapshot.id)).await?;
+            snapshot::remove(location, snapshot.id).await?;
             Err(error)
         }
         Err(error) => Err(error),

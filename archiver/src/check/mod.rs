@@ -145,7 +145,15 @@ impl Check<'_> {
         self.packs_have_their_length(&runs);
         let snapshots = self.snapshots().await?;
         self.read_packs(&runs, &catalog, options.read_data).await?;
-        self.trees(&snapshots, &catalog).await
+        self.trees(&snapshots, &catalog).await?;
+        let is_given_up = |problem: &Problem| {
+            matches!(problem.fault, Fault::Unreadable(Error::KeysGivenUp { .. }))
+        };
+        match self.report.problems.iter().any(is_given_up) {
+            // Unless it is this check that came too late.
+            true => self.location.confirm_epoch().await,
+            false => Ok(()),
+        }
     }
 
     /// Whether an object has gone since all were listed: then a problem may be none, but the work

@@ -210,6 +210,23 @@ impl ConfigFile {
         })
     }
 
+    /// Notes the key that a location is under now, and writes the file.
+    pub(super) fn set_key(
+        &mut self,
+        name: &str,
+        key: &str,
+        key_name: Option<String>,
+    ) -> Result<(), ConfigError> {
+        self.edit(|file| {
+            let unknown =
+                || ConfigError::Unknown { name: name.to_owned(), path: file.path.clone() };
+            let location = file.config.locations.get_mut(name).ok_or_else(unknown)?;
+            key.clone_into(&mut location.key);
+            location.key_name = key_name;
+            Ok(())
+        })
+    }
+
     /// Removes a location and writes the file.
     pub(super) fn remove(&mut self, name: &str) -> Result<(), ConfigError> {
         self.edit(|file| match file.config.locations.remove(name) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::types::KeyState;
 use clap::Args;
-use strongroom::location::{Location, OpenOptions, UnverifiedFormat};
+use strongroom::location::{Location, OpenOptions, Succession, UnverifiedFormat};
 use strongroom::store::Store;
 use strongroom::store::connect::{StoreOptions, connect};
 use strongroom_sdk::kms::KmsError;
@@ -105,6 +105,14 @@ impl LocationArguments {
         Ok(LocationConfig { recovery_private_key, ..self.reach.over(config) })
     }
 
+    /// What the location that was meant is called in `file`; `None` where it was given by its URL.
+    pub(super) fn name_in(&self, file: &ConfigFile) -> Option<String> {
+        if self.location.as_deref().is_some_and(is_url) {
+            return None;
+        }
+        file.find(self.location.as_deref()).ok().map(|(name, _)| name.to_owned())
+    }
+
     /// Opens the location that was meant.
     pub(super) async fn open(&self, global: &Global) -> Result<Arc<Location>, Failure> {
         open(&self.resolve(global)?).await
@@ -116,9 +124,21 @@ pub(super) async fn open(reach: &LocationConfig) -> Result<Arc<Location>, Failur
     let store = open_store(reach, false).await?;
     let format = UnverifiedFormat::read(&store).await?;
     let recipients = &format.format().recipients;
-    let materials = match &reach.recovery_private_key {
-        Some(file) => recipients::recovery_reader(recipients, file)?,
-        None => recipients::materials(reach, &full_name(reach).await?, recipients).await?,
+    let (recovery, retiring) = (reach.recovery_private_key.as_deref(), format.retiring());
+    let old = match (retiring, recovery) {
+        (Some(retiring), Some(file)) if retiring.recovery.is_some() => {
+            Some(recipients::recovery_reader(retiring, file)?)
+        }
+        (Some(retiring), None) => recipients::retiring(reach, &retiring.keys).await?,
+        _ => None,
+    };
+    let new = match recovery {
+        Some(file) if old.is_none() => recipients::recovery_reader(recipients, file)?,
+        _ => recipients::materials(reach, &full_name(reach).await?, recipients).await?,
+    };
+    let materials = match old {
+        Some(old) => Arc::new(Succession::new(new, old)),
+        None => new,
     };
     let options = OpenOptions { cache: cache_folder() };
     Ok(Arc::new(Location::open_as(store, format, materials, &options).await?))

@@ -29,6 +29,7 @@ mod question;
 #[cfg(feature = "embedded-kms")]
 mod quickstart;
 mod recipients;
+mod rekey;
 mod repair;
 mod report;
 mod restore;
@@ -100,6 +101,8 @@ enum Command {
     Check(check::Arguments),
     /// Remove what no snapshot needs any more, while archives may run.
     Prune(prune::Arguments),
+    /// Exchange the keys that a location is under, while archives may run.
+    Rekey(rekey::Arguments),
     /// Mend what can be mended.
     #[command(subcommand)]
     Repair(repair::Command),
@@ -140,6 +143,7 @@ impl Command {
             Self::Forget(_) => "forget",
             Self::Check(_) => "check",
             Self::Prune(_) => "prune",
+            Self::Rekey(_) => "rekey",
             Self::Repair(command) => command.name(),
             Self::Encrypt(_) => Mode::Encrypt.name(),
             Self::Decrypt(_) => Mode::Decrypt.name(),
@@ -200,6 +204,7 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Forget(arguments) => forget::run(arguments, global, output).await,
         Command::Check(arguments) => check::run(arguments, global, output).await,
         Command::Prune(arguments) => prune::run(arguments, global, output).await,
+        Command::Rekey(arguments) => rekey::run(arguments, global, output).await,
         Command::Repair(command) => repair::run(command, global, output).await,
         Command::Encrypt(arguments) => message::encrypt(arguments, output).await,
         Command::Decrypt(arguments) => message::decrypt(Mode::Decrypt, arguments, output).await,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use strongroom::location::Location;
 use strongroom::prune::{PruneOptions, Pruned, prune};
 
 use super::Global;
@@ -33,15 +34,40 @@ pub(super) struct Arguments {
     /// How much of the packs may be unneeded before some are repacked.
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = permille)]
     max_unused: u32,
+    #[command(flatten)]
+    others: OthersArguments,
+}
+
+/// What to do about archives that are under way.
+#[derive(Args)]
+pub(super) struct OthersArguments {
     /// Take an archive for dead that has given no sign of life for so long, by the store's clock.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     dead_after: Duration,
-    /// Wait no longer than this for archives under way; the next prune goes on then.
+    /// Wait no longer than this for archives under way; run the same again to go on.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     max_wait: Option<Duration>,
     /// Promise that nobody else uses the location now: for stores that ignore create-if-absent.
     #[arg(long)]
     exclusive: bool,
+}
+
+impl OthersArguments {
+    /// How to collect, as far as this says it.
+    pub(super) fn options(&self, location: &Location, output: &Output) -> PruneOptions {
+        if !location.format().capabilities.create_if_absent && self.exclusive {
+            output.note(
+                "strongroom: warning: this store ignores create-if-absent: an archive that runs now, or \
+                 wakes up later, can be left without its data",
+            );
+        }
+        PruneOptions {
+            dead_after: self.dead_after,
+            wait_max: self.max_wait,
+            exclusive: self.exclusive,
+            ..PruneOptions::default()
+        }
+    }
 }
 
 pub(super) async fn run(
@@ -50,20 +76,11 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<(), Failure> {
     let location = arguments.location.open(global).await?;
-    if !location.format().capabilities.create_if_absent && arguments.exclusive {
-        output.note(
-            "strongroom: warning: this store ignores create-if-absent: an archive that runs now, or \
-             wakes up later, can be left without its data",
-        );
-    }
     let report = Report::start(output, "collecting");
     let options = PruneOptions {
         dry_run: arguments.dry_run,
         unused_max_permille: arguments.max_unused,
-        dead_after: arguments.dead_after,
-        wait_max: arguments.max_wait,
-        exclusive: arguments.exclusive,
-        ..PruneOptions::default()
+        ..arguments.others.options(&location, output)
     };
     let pruned = prune(&location, &options, &report.control).await?;
     tell(&pruned, arguments.dry_run, &report, output)

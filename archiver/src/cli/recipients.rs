@@ -17,7 +17,7 @@ use super::config::LocationConfig;
 use super::connect::{describe_key, kms_client_for};
 use super::exit::Failure;
 
-/// Who can open a new location beside its CMK.
+/// Who can open a location beside its CMK.
 #[derive(Args)]
 pub(super) struct RecipientArguments {
     /// A further CMK that wraps every data key, so that it alone opens the location; may be repeated.
@@ -71,6 +71,22 @@ pub(super) async fn materials(
     }
     let all = MultiKeyring::new(Some(generator), others).map_err(|error| unfit(arn, &error))?;
     Ok(Arc::new(DefaultCmm::new(Arc::new(all))))
+}
+
+/// What reads, and writes nothing, what is under the CMKs of earlier epochs; `None` where there are none.
+pub(super) async fn retiring(
+    reach: &LocationConfig,
+    arns: &[String],
+) -> Result<Option<Arc<dyn MaterialsManager>>, Failure> {
+    let mut keyrings: Vec<Arc<dyn Keyring>> = Vec::new();
+    for arn in arns {
+        keyrings.push(Arc::new(reached_keyring(reach, arn).await?));
+    }
+    if keyrings.is_empty() {
+        return Ok(None);
+    }
+    let all = MultiKeyring::new(None, keyrings).map_err(|error| unfit(&arns.join(", "), &error))?;
+    Ok(Some(Arc::new(DefaultCmm::new(Arc::new(all)))))
 }
 
 /// What reads, and writes nothing, under each further CMK alone.

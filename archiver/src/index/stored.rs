@@ -1,6 +1,7 @@
 //! Index runs as objects: reading them all, from the cache as far as that has them, and writing
 //! new ones.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use futures::{StreamExt, TryStreamExt};
 use super::{RUN_BYTES_MAX, Run};
 use crate::cache::LocalCache;
 use crate::codec::Reader;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Wrapping};
+use crate::epochs::Epochs;
 use crate::error::{Cause, Error, Result};
 use crate::id::ObjectId;
 use crate::store::{Family, ObjectName, Put, Store};
@@ -39,6 +41,8 @@ pub struct NamedRun {
 pub struct IndexStore {
     store: Arc<Store>,
     envelope: Arc<Envelope>,
+    /// The epoch of the location's keys that `envelope` knows as the last one.
+    epoch: u32,
     cache: Option<LocalCache>,
 }
 
@@ -46,9 +50,10 @@ impl IndexStore {
     pub(crate) fn new(
         store: Arc<Store>,
         envelope: Arc<Envelope>,
+        epoch: u32,
         cache: Option<LocalCache>,
     ) -> Self {
-        Self { store, envelope, cache }
+        Self { store, envelope, epoch, cache }
     }
 
     /// The names of all runs, sorted.
@@ -88,12 +93,37 @@ impl IndexStore {
         }
     }
 
+    /// Reads these runs, but those under keys that were given up: on what they say nothing relies.
     async fn read_these(&self, names: &[ObjectName]) -> Result<Vec<NamedRun>> {
-        futures::stream::iter(names.to_vec())
+        let (mut runs, mut passed_over) = (Vec::with_capacity(names.len()), false);
+        let mut reads = futures::stream::iter(names.to_vec())
             .map(|name| self.read_cached(name))
-            .buffered(READS_IN_FLIGHT)
-            .try_collect()
-            .await
+            .buffered(READS_IN_FLIGHT);
+        while let Some(read) = reads.next().await {
+            match read {
+                Err(Error::KeysGivenUp { .. }) => passed_over = true,
+                read => runs.push(read?),
+            }
+        }
+        if passed_over {
+            Epochs::confirm(&self.store, self.epoch).await?;
+        }
+        Ok(runs)
+    }
+
+    /// The runs under keys that were given up; those in `but` are known not to be.
+    pub(crate) async fn given_up(&self, but: &[NamedRun]) -> Result<Vec<ObjectName>> {
+        let known: HashSet<ObjectName> = but.iter().map(|named| named.name).collect();
+        let mut given_up = Vec::new();
+        for name in self.list().await?.into_iter().filter(|name| !known.contains(name)) {
+            if let Err(Error::KeysGivenUp { .. }) = self.read(name).await {
+                given_up.push(name);
+            }
+        }
+        if !given_up.is_empty() {
+            Epochs::confirm(&self.store, self.epoch).await?;
+        }
+        Ok(given_up)
     }
 
     async fn read_cached(&self, name: ObjectName) -> Result<NamedRun> {
@@ -109,7 +139,21 @@ impl IndexStore {
     /// Reads a run from the store itself.
     pub(crate) async fn read(&self, name: ObjectName) -> Result<(Bytes, Run)> {
         let message = self.store.get(name, STORED_BYTES_MAX).await?;
-        let packed = self.envelope.open(name, &message).await?;
+        self.understand(name, &message).await
+    }
+
+    /// Reads a run from the store itself, and which keys it is under.
+    pub(crate) async fn read_with_wrapping(
+        &self,
+        name: ObjectName,
+    ) -> Result<(Option<Wrapping>, Bytes)> {
+        let message = self.store.get(name, STORED_BYTES_MAX).await?;
+        let (plain, _) = self.understand(name, &message).await?;
+        Ok((Wrapping::of(&message), plain))
+    }
+
+    async fn understand(&self, name: ObjectName, message: &[u8]) -> Result<(Bytes, Run)> {
+        let packed = self.envelope.open(name, message).await?;
         let damaged = || Error::Damaged { object: name, what: "it is not an index run" };
         let plain = unpack(&packed).ok_or_else(damaged)?;
         let run = Run::parse(&plain).ok_or_else(damaged)?;

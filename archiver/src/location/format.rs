@@ -15,7 +15,7 @@ pub(super) const FORMAT_BYTES_MAX: u64 = 64 << 10;
 
 /// What a location is, and how it is written.
 ///
-/// Its bytes are repeated inside the encrypted `keys/0`, so that a change is noticed.
+/// Its bytes are repeated inside the encrypted `keys/<epoch>`, so that a change is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
     /// Always `"strongroom archival location"`.
@@ -35,6 +35,13 @@ pub struct Format {
     /// Who can open it.
     #[serde(default, skip_serializing_if = "Recipients::is_one_key")]
     pub recipients: Recipients,
+    /// How often its keys were exchanged.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub epoch: u32,
+    /// The keys of earlier epochs. They open what is still under them until the exchange is complete,
+    /// and nothing afterwards.
+    #[serde(default, skip_serializing_if = "Recipients::is_one_key")]
+    pub retiring: Recipients,
 }
 
 /// Names of features, by what needs to know them: a program that meets a name here that it does not know
@@ -85,6 +92,23 @@ impl Features {
 
 const KIND: &str = "strongroom archival location";
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
+const fn is_first(epoch: &u32) -> bool {
+    *epoch == 0
+}
+
+impl Features {
+    fn of(recipients: &Recipients) -> Self {
+        let mut features = Self::default();
+        if !recipients.is_one_key() {
+            // Reading needs no knowledge of it: any one key opens a message.
+            features.write.push(RECIPIENTS.to_owned());
+            features.collect.push(RECIPIENTS.to_owned());
+        }
+        features
+    }
+}
+
 impl Format {
     /// The format of a new location.
     #[must_use]
@@ -95,21 +119,28 @@ impl Format {
         capabilities: Capabilities,
         recipients: Recipients,
     ) -> Self {
-        let mut features = Features::default();
-        if !recipients.is_one_key() {
-            // Reading needs no knowledge of it: any one key opens a message.
-            features.write.push(RECIPIENTS.to_owned());
-            features.collect.push(RECIPIENTS.to_owned());
-        }
         Self {
             kind: KIND.into(),
             version: FORMAT_VERSION,
             location: location.to_string(),
-            features,
+            features: Features::of(&recipients),
             chunker,
             zstd_level,
             capabilities,
             recipients,
+            epoch: 0,
+            retiring: Recipients::default(),
+        }
+    }
+
+    /// The format of the location in its next epoch, under other keys.
+    pub(crate) fn next(&self, recipients: Recipients, retiring: Recipients) -> Self {
+        Self {
+            features: Features::of(&recipients),
+            recipients,
+            epoch: self.epoch.saturating_add(1),
+            retiring,
+            ..self.clone()
         }
     }
 

@@ -1,5 +1,6 @@
 //! Archival locations: making one, opening one, and what all work on it shares.
 
+mod exchange;
 mod format;
 mod recipients;
 mod remove;
@@ -15,6 +16,8 @@ use futures::TryStreamExt;
 use strongroom_sdk::cmm::MaterialsManager;
 use zeroize::Zeroizing;
 
+pub(crate) use self::exchange::Exchange;
+pub use self::exchange::{NewKeys, Succession};
 use self::format::FORMAT_BYTES_MAX;
 pub(crate) use self::format::Use;
 pub use self::format::{FORMAT_VERSION, Features, Format};
@@ -23,10 +26,11 @@ pub use self::remove::{Removal, plan_removal};
 use self::secrets::Secrets;
 use crate::cache::LocalCache;
 use crate::chunk::{ChunkHasher, ChunkerParameters, Chunkers};
-use crate::envelope::{Envelope, claimed_location};
+use crate::envelope::{Envelope, Wrapping, claimed_format, claimed_location};
+use crate::epochs::Epochs;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::index::{Catalog, IndexStore};
+use crate::index::{Catalog, IndexStore, NamedRun, PackRecord};
 use crate::pack::{Codec, PackReader};
 use crate::store::{Family, ObjectName, Put, Store, preflight};
 
@@ -38,17 +42,26 @@ const ZSTD_LEVEL_DEFAULT: i32 = 3;
 
 const KEYS: ObjectName = ObjectName::Keys(0);
 
+/// How often it is looked again which epoch counts when an exchange of keys completes meanwhile.
+const LOOKS_MAX: usize = 4;
+
 /// An archival location that was opened.
 pub struct Location {
     store: Arc<Store>,
     envelope: Arc<Envelope>,
     format: Format,
+    /// The keys that everything is wrapped under that is written now.
+    wrapping: Wrapping,
+    /// Earlier epochs, while an exchange of keys is not complete.
+    earlier: Vec<u32>,
     hasher: Arc<ChunkHasher>,
     chunkers: Arc<Chunkers>,
     codec: Arc<Codec>,
     index: Arc<IndexStore>,
     /// Snapshots that were read before.
     snapshots: Option<LocalCache>,
+    /// Where that is kept, and other things worth keeping.
+    cache: Option<PathBuf>,
 }
 
 /// What a new location is to be like.
@@ -64,11 +77,23 @@ pub struct CreateOptions {
     pub readers: Vec<Arc<dyn MaterialsManager>>,
 }
 
-/// What the `format` object of a place says, read without a key and so not authenticated yet.
+/// What the format of a place says, read without a key and so not authenticated yet.
 #[derive(Clone, Debug)]
 pub struct UnverifiedFormat {
+    /// Where it is.
+    name: ObjectName,
     bytes: Bytes,
     format: Format,
+    /// Where the secrets are that go with it, and what is there.
+    keys: (ObjectName, Bytes),
+    earlier: Vec<Earlier>,
+}
+
+/// An earlier epoch whose keys still open something.
+#[derive(Clone, Debug)]
+struct Earlier {
+    epoch: u32,
+    wrapping: Wrapping,
 }
 
 /// How a location is to be opened.
@@ -95,17 +120,54 @@ impl UnverifiedFormat {
     /// # Errors
     /// [`Error::NotALocation`], [`Error::FormatVersion`], [`Error::Damaged`], [`Error::Store`].
     pub async fn read(store: &Store) -> Result<Self> {
-        let bytes = read_format(store).await?;
+        let first = read_format(store).await?;
+        for _ in 1..LOOKS_MAX {
+            match Self::of_epoch(store, &first).await {
+                // An exchange of keys has just been completed.
+                Err(error) if error.is_gone() => {}
+                other => return other,
+            }
+        }
+        Self::of_epoch(store, &first).await
+    }
+
+    /// The format of the epoch that counts, which is `first` until keys are exchanged.
+    async fn of_epoch(store: &Store, first: &Bytes) -> Result<Self> {
+        let epochs = Epochs::list(store).await?;
+        let epoch = epochs.current().ok_or(Error::ObjectMissing { object: KEYS })?;
+        let keys = ObjectName::Keys(epoch);
+        let message = store.get(keys, KEYS_BYTES_MAX).await?;
+        let (name, bytes) = match epoch {
+            0 => (ObjectName::Format, first.clone()),
+            _ => {
+                let what = "its header is not readable";
+                let id = claimed_format(&message).ok_or(Error::Damaged { object: keys, what })?;
+                let name = ObjectName::EpochFormat(epoch, id);
+                (name, store.get(name, FORMAT_BYTES_MAX).await?)
+            }
+        };
+        demand_version(store, &bytes)?;
         let what = "it is not readable";
-        let format = Format::parse(&bytes);
-        let format = format.ok_or(Error::Damaged { object: ObjectName::Format, what })?;
-        Ok(Self { bytes, format })
+        let format = Format::parse(&bytes).ok_or(Error::Damaged { object: name, what })?;
+        let mut earlier = Vec::new();
+        for epoch in epochs.earlier() {
+            let message = store.get(ObjectName::Keys(epoch), KEYS_BYTES_MAX).await?;
+            let wrapping = Wrapping::of(&message).unwrap_or_default();
+            earlier.push(Earlier { epoch, wrapping });
+        }
+        Ok(Self { name, bytes, format, keys: (keys, message), earlier })
     }
 
     /// What it says.
     #[must_use]
     pub fn format(&self) -> &Format {
         &self.format
+    }
+
+    /// Earlier keys that are to be had for reading too, while an exchange of keys is not complete.
+    #[must_use]
+    pub fn retiring(&self) -> Option<&Recipients> {
+        (!self.earlier.is_empty()).then_some(&self.format.retiring)
     }
 }
 
@@ -168,18 +230,30 @@ impl Location {
         materials: Arc<dyn MaterialsManager>,
         options: &OpenOptions,
     ) -> Result<Self> {
-        let message = get_keys(&store).await?;
+        let (keys, message) = format.keys;
         // The keys are asked for the location that *they* claim, so that damage to `format` is
         // blamed on `format`.
         let id = claimed_location(&message)
-            .ok_or(Error::Damaged { object: KEYS, what: "its header is not readable" })?;
-        let envelope = Envelope::new(id, materials);
-        let secrets = open_keys(&envelope, &message).await?;
-        if secrets.format != format.bytes {
-            let what = "it is not the one that `keys/0` was made with";
-            return Err(Error::Damaged { object: ObjectName::Format, what });
+            .ok_or(Error::Damaged { object: keys, what: "its header is not readable" })?;
+        let mut envelope = Envelope::new(id, materials);
+        let secrets = open_keys(&envelope, keys, &message).await?;
+        if secrets.format != format.bytes || keys != ObjectName::Keys(format.format.epoch) {
+            let what = match keys {
+                KEYS => "it is not the one that `keys/0` was made with",
+                _ => "it is not the one that the secrets of its epoch were made with",
+            };
+            return Err(Error::Damaged { object: format.name, what });
         }
-        let location = Self::assemble(store, envelope, format.format, secrets, options)?;
+        // What the header says has been authenticated by now.
+        let wrapping = Wrapping::of(&message)
+            .ok_or(Error::Damaged { object: keys, what: "its header is not readable" })?;
+        if format.format.epoch > 0 {
+            let earlier = format.earlier.iter().map(|earlier| &earlier.wrapping);
+            envelope = envelope.with_only(earlier.fold(wrapping.clone(), Wrapping::and));
+        }
+        let earlier = format.earlier.iter().map(|earlier| earlier.epoch).collect();
+        let (format, epochs) = (format.format, (wrapping, earlier));
+        let location = Self::assemble(store, envelope, format, secrets, epochs, options)?;
         location.demand(Use::Read)?;
         Ok(location)
     }
@@ -189,6 +263,7 @@ impl Location {
         envelope: Envelope,
         format: Format,
         secrets: Secrets,
+        (wrapping, earlier): (Wrapping, Vec<u32>),
         options: &OpenOptions,
     ) -> Result<Self> {
         let what = "its chunker parameters are not possible";
@@ -203,13 +278,16 @@ impl Location {
         let (index, snapshots) = (cache("index")?, cache("snapshots")?);
         let envelope = Arc::new(envelope);
         Ok(Self {
-            index: Arc::new(IndexStore::new(store.clone(), envelope.clone(), index)),
+            index: Arc::new(IndexStore::new(store.clone(), envelope.clone(), format.epoch, index)),
             snapshots,
+            cache: options.cache.clone(),
             store,
             envelope,
             codec: Arc::new(Codec::new(format.zstd_level)),
             chunkers: Arc::new(chunkers),
             format,
+            wrapping,
+            earlier,
             hasher,
         })
     }
@@ -230,6 +308,40 @@ impl Location {
     #[must_use]
     pub fn format(&self) -> &Format {
         &self.format
+    }
+
+    /// The epochs in which an object can lie that was written before the keys were exchanged, the latest first.
+    pub(crate) fn epochs(&self) -> impl Iterator<Item = u32> {
+        let earlier = self.earlier.iter().rev().copied();
+        std::iter::once(self.format.epoch).chain(earlier).filter(|epoch| *epoch > 0)
+    }
+
+    /// Whether an exchange of keys is not complete.
+    #[must_use]
+    pub fn is_in_exchange(&self) -> bool {
+        !self.earlier.is_empty()
+    }
+
+    /// The keys that everything is wrapped under that is written now.
+    pub(crate) fn wrapping(&self) -> &Wrapping {
+        &self.wrapping
+    }
+
+    /// The packs in `runs` that are not under the location's present keys; none if it never had others.
+    pub(crate) fn outlived(&self, runs: &[NamedRun]) -> HashSet<ObjectName> {
+        let records = runs.iter().flat_map(|named| named.run.packs());
+        let is_outlived =
+            |pack: &&PackRecord| Wrapping::of(&pack.header).as_ref() != Some(&self.wrapping);
+        match self.format.epoch {
+            0 => HashSet::new(),
+            _ => records.filter(is_outlived).map(PackRecord::name).collect(),
+        }
+    }
+
+    /// Requires that the location's keys have not been exchanged since it was opened; when to ask is told at
+    /// [`Epochs::confirm`].
+    pub(crate) async fn confirm_epoch(&self) -> Result<()> {
+        Epochs::confirm(&self.store, self.format.epoch).await
     }
 
     /// Refuses a use that has to know a feature of the location which this program does not know.
@@ -297,7 +409,9 @@ impl Location {
         let condemned = crate::condemned::all(self).await?;
         let runs = self.index.read_all().await?;
         let mut usable: HashSet<ObjectName> = self.packs().await?.into_keys().collect();
-        usable.retain(|pack| !condemned.contains(pack));
+        // Until an exchange of keys is complete, whoever carries it out looks after packs under the keys before.
+        let outlived = if self.is_in_exchange() { HashSet::new() } else { self.outlived(&runs) };
+        usable.retain(|pack| !condemned.contains(pack) && !outlived.contains(pack));
         Ok(Catalog::of_packs(runs.into_iter().map(|named| named.run).collect(), usable))
     }
 
@@ -340,13 +454,18 @@ async fn read_format(store: &Store) -> Result<Bytes> {
         return Err(Error::NotALocation { store: store.url().to_owned() });
     }
     let bytes = store.get(ObjectName::Format, FORMAT_BYTES_MAX).await?;
-    match Format::version_of(&bytes) {
+    demand_version(store, &bytes)?;
+    Ok(bytes)
+}
+
+fn demand_version(store: &Store, format: &[u8]) -> Result<()> {
+    match Format::version_of(format) {
         Some(version) if version != FORMAT_VERSION => Err(Error::FormatVersion {
             store: store.url().to_owned(),
             version,
             supported: FORMAT_VERSION,
         }),
-        _ => Ok(bytes),
+        _ => Ok(()),
     }
 }
 
@@ -357,10 +476,10 @@ async fn get_keys(store: &Store) -> Result<Bytes> {
     }
 }
 
-async fn open_keys(envelope: &Envelope, message: &[u8]) -> Result<Secrets> {
-    let plain = Zeroizing::new(envelope.open(KEYS, message).await?);
-    Secrets::parse(&plain)
-        .ok_or(Error::Damaged { object: KEYS, what: "it does not hold a location's keys" })
+async fn open_keys(envelope: &Envelope, keys: ObjectName, message: &[u8]) -> Result<Secrets> {
+    let plain = Zeroizing::new(envelope.open(keys, message).await?);
+    let what = "it does not hold a location's keys";
+    Secrets::parse(&plain).ok_or(Error::Damaged { object: keys, what })
 }
 
 /// Writes `keys/0`, reads it back through the key and through each of `readers`, and returns the format that now is binding.
@@ -376,9 +495,9 @@ async fn write_keys(
     let secrets = Secrets::generate(format).map_err(random)?;
     let message = envelope.seal(KEYS, &secrets.serialize()).await?;
     // A key that encrypts and does not decrypt makes a location that nobody restores from.
-    open_keys(&envelope, &message).await?;
+    open_keys(&envelope, KEYS, &message).await?;
     for reader in readers {
-        open_keys(&Envelope::new(id, reader.clone()), &message).await?;
+        open_keys(&Envelope::new(id, reader.clone()), KEYS, &message).await?;
     }
     match store.create(KEYS, message).await? {
         Put::Created => Ok(secrets.format),
@@ -391,6 +510,6 @@ async fn interrupted(store: &Arc<Store>, materials: &Arc<dyn MaterialsManager>) 
     let message = get_keys(store).await?;
     let id = claimed_location(&message)
         .ok_or(Error::Damaged { object: KEYS, what: "its header is not readable" })?;
-    let secrets = open_keys(&Envelope::new(id, materials.clone()), &message).await?;
+    let secrets = open_keys(&Envelope::new(id, materials.clone()), KEYS, &message).await?;
     Ok(secrets.format)
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::PruneOptions;
 use super::plan::{first_copy, share};
 use super::survey::Survey;
+use super::{Goal, PruneOptions};
 use crate::condemned::Packs;
 use crate::pack::{ChunkRef, pack_name};
 use crate::store::ObjectName;
@@ -25,7 +25,8 @@ pub(super) struct Choice {
 /// no choice, for others can choose otherwise, and so the chunk counts for all of them.
 pub(super) fn needs(survey: &Survey, condemned: &Packs) -> Needs {
     let mut needs = Needs::new();
-    let is_safe = |pack| survey.stays(pack) && !condemned.contains(&pack);
+    let is_safe =
+        |pack| survey.stays(pack) && !survey.is_outlived(pack) && !condemned.contains(&pack);
     let is_ours = |pack| survey.stays(pack) && condemned.contains(&pack);
     for (number, named) in survey.runs.iter().enumerate() {
         for (line, (entry, pack)) in named.run.iter().enumerate() {
@@ -50,6 +51,7 @@ pub(super) fn choose(
     condemned: &Packs,
     mut needs: Needs,
     options: &PruneOptions,
+    goal: Goal,
 ) -> Choice {
     let mut budget = options.repack_bytes_max.unwrap_or(u64::MAX);
     let unindexed = |pack: &ObjectName| survey.live.is_unindexed(*pack);
@@ -61,8 +63,11 @@ pub(super) fn choose(
         let unused = plain_len(survey, *pack).saturating_sub(needed);
         let tolerated =
             share(plain_len(survey, *pack), u64::from(options.unused_max_permille), 1000);
-        let worth_it = unused > tolerated && size <= budget && !unindexed(pack);
-        budget -= if worth_it { size } else { 0 };
+        let worth_it = match goal {
+            Goal::Room => unused > tolerated && size <= budget,
+            Goal::PresentKeys => survey.is_outlived(*pack),
+        } && !unindexed(pack);
+        budget = budget.saturating_sub(if worth_it { size } else { 0 });
         worth_it
     });
     Choice { unneeded, emptied: needs }

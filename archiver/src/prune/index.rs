@@ -37,7 +37,8 @@ pub(super) async fn tidy(location: &Location, going: &Packs) -> Result<u64> {
         bytes += named.run.bytes();
     }
     write(location, new).await?;
-    let names: Vec<ObjectName> = old.iter().map(|named| named.name).collect();
+    let mut names: Vec<ObjectName> = old.iter().map(|named| named.name).collect();
+    names.extend(location.index().given_up(&runs).await?);
     let removed = names.len() as u64;
     location.store().delete_all(names).await?;
     Ok(removed)

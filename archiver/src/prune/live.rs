@@ -76,6 +76,11 @@ impl Live {
         word.is_some_and(|word| word >> (line % 64) & 1 == 1)
     }
 
+    /// The packs that snapshots refer to for chunks that the index does not know.
+    pub(super) fn unindexed(&self) -> impl Iterator<Item = ObjectName> {
+        self.unindexed.iter().copied()
+    }
+
     /// Whether a snapshot refers to this pack for chunks that the index does not know.
     pub(super) fn is_unindexed(&self, pack: ObjectName) -> bool {
         self.unindexed.contains(&pack)

@@ -52,6 +52,7 @@ mod decide;
 mod index;
 mod live;
 mod plan;
+mod renew;
 mod repack;
 mod sessions;
 mod survey;
@@ -60,6 +61,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::plan::Plan;
+pub(crate) use self::renew::renew_packs;
 pub use self::sessions::DEAD_AFTER_DEFAULT;
 use self::sessions::Waiting;
 use self::survey::Survey;
@@ -140,8 +142,18 @@ impl Default for PruneOptions {
     }
 }
 
+/// What packs are emptied for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// The room that what nobody needs takes up in them.
+    Room,
+    /// What is needed shall be under the location's present keys.
+    PresentKeys,
+}
+
 /// One collection in progress.
 struct Collector<'a> {
+    goal: Goal,
     location: &'a Arc<Location>,
     options: &'a PruneOptions,
     control: &'a Control,
@@ -161,12 +173,7 @@ pub async fn prune(
     options: &PruneOptions,
     control: &Control,
 ) -> Result<Pruned> {
-    location.demand(Use::Collect)?;
-    if !location.format().capabilities.create_if_absent && !options.exclusive {
-        return Err(Error::Unfenceable { store: location.store().url().to_owned() });
-    }
-    let (id, pruned) = (ObjectId::random(), Pruned::default());
-    let mut collector = Collector { location, options, control, pruned, id };
+    let mut collector = Collector::new(Goal::Room, location, options, control)?;
     if options.dry_run {
         let survey = Survey::take(location, None, control).await?;
         collector.announce(&survey, &Plan::make(&survey, options));
@@ -176,12 +183,23 @@ pub async fn prune(
     Ok(collector.pruned)
 }
 
-impl Collector<'_> {
-    async fn collect(&mut self) -> Result<()> {
-        for id in condemned::list(self.location).await? {
-            self.finish(id).await?;
+impl<'a> Collector<'a> {
+    fn new(
+        goal: Goal,
+        location: &'a Arc<Location>,
+        options: &'a PruneOptions,
+        control: &'a Control,
+    ) -> Result<Self> {
+        location.demand(Use::Collect)?;
+        if !location.format().capabilities.create_if_absent && !options.exclusive {
+            return Err(Error::Unfenceable { store: location.store().url().to_owned() });
         }
-        condemned::remove_leftovers(self.location).await?;
+        let (id, pruned) = (ObjectId::random(), Pruned::default());
+        Ok(Self { goal, location, options, control, pruned, id })
+    }
+
+    async fn collect(&mut self) -> Result<()> {
+        self.finish_all().await?;
         // The dead first, so that what they have left is not taken for work in progress.
         self.settle(Waiting::ForNobody).await?;
         let survey = Survey::take(self.location, None, self.control).await?;
@@ -195,6 +213,14 @@ impl Collector<'_> {
         self.control.check()?;
         let id = condemned::condemn(self.location, &plan.condemned).await?;
         self.finish(id).await
+    }
+
+    /// Finishes what other collectors have condemned.
+    async fn finish_all(&mut self) -> Result<()> {
+        for id in condemned::list(self.location).await? {
+            self.finish(id).await?;
+        }
+        condemned::remove_leftovers(self.location).await
     }
 
     /// Carries list `id` out, whoever made it and however far he came.
@@ -232,7 +258,7 @@ impl Collector<'_> {
         self.settle(Waiting::ForAll).await?;
         let survey = Survey::take(self.location, Some(id), self.control).await?;
         let needs = decide::needs(&survey, condemned);
-        let choice = decide::choose(&survey, condemned, needs, self.options);
+        let choice = decide::choose(&survey, condemned, needs, self.options, self.goal);
         drop(survey);
         let copied = repack::copy(self, choice.emptied).await?;
         self.confirm(id, &copied.into).await?;

@@ -60,6 +60,33 @@ impl Plan {
         plan
     }
 
+    /// Condemns packs that are not under the location's present keys, about `bytes_max` bytes of them.
+    pub(super) fn for_present_keys(survey: &Survey, bytes_max: u64) -> Self {
+        let mut plan = Self::default();
+        let (uses, mut bytes) = (uses(survey), 0);
+        for (&pack, &size) in &survey.packs {
+            let is_indexed = uses.contains_key(&pack);
+            if (is_indexed && !survey.is_outlived(pack))
+                || !survey.stays(pack)
+                || survey.live.is_unindexed(pack)
+                || is_in_progress(survey, pack)
+            {
+                continue;
+            }
+            let used = uses.get(&pack).copied().unwrap_or_default();
+            if used.needed > 0 {
+                plan.repacked += 1;
+                plan.bytes_needed += share(size, used.needed, used.plain);
+            }
+            plan.condemned.insert(pack);
+            bytes += size;
+            if bytes >= bytes_max || plan.condemned.len() == CONDEMNED_PACKS_MAX {
+                break;
+            }
+        }
+        plan
+    }
+
     /// Chooses the packs of which the greatest part is not needed, until what remains is tolerable.
     fn repack(
         &mut self,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Collector;
 use super::decide::Needs;
+use super::{Collector, Goal};
 use crate::backup::SEGMENT_BYTES;
 use crate::condemned::Packs;
 use crate::control::Control;
@@ -28,8 +28,8 @@ pub(super) struct Copied {
     pub(super) bytes: u64,
 }
 
-/// Copies the chunks `needs`, and publishes where they are. Packs of a kind whose content the
-/// caller's key policy does not let it read are left out.
+/// Copies the chunks `needs`, and publishes where they are. When it is only about room, packs of a kind
+/// whose content the caller's key policy does not let it read are left out.
 pub(super) async fn copy(collector: &Collector<'_>, needs: Needs) -> Result<Copied> {
     let mut copied = Copied::default();
     for kind in [Kind::Meta, Kind::Data] {
@@ -46,7 +46,7 @@ pub(super) async fn copy(collector: &Collector<'_>, needs: Needs) -> Result<Copi
                 copied.bytes += bytes;
                 publish(collector.location, ledger).await?;
             }
-            Err(error) if error.cause() == Cause::KeyDenied => {}
+            Err(error) if error.cause() == Cause::KeyDenied && collector.goal == Goal::Room => {}
             Err(error) => return Err(error),
         }
     }

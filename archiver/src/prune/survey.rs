@@ -19,6 +19,8 @@ pub(super) struct Survey {
     pub(super) runs: Vec<NamedRun>,
     /// What other collectors have condemned.
     condemned: HashSet<ObjectName>,
+    /// Packs that are not under the location's present keys.
+    outlived: HashSet<ObjectName>,
     /// The packs that are there, with their length in bytes.
     pub(super) packs: HashMap<ObjectName, u64>,
     /// Writers that have begun and not ended.
@@ -47,7 +49,13 @@ impl Survey {
         let packs = location.packs().await?;
         let writers = sessions::list(location).await?;
         let live = Live::mark(location, &runs, &packs, control).await?;
-        Ok(Self { runs, condemned, packs, writers, live })
+        let outlived = location.outlived(&runs);
+        Ok(Self { runs, condemned, outlived, packs, writers, live })
+    }
+
+    /// Whether a pack is not under the location's present keys, so that its days are numbered.
+    pub(super) fn is_outlived(&self, pack: ObjectName) -> bool {
+        self.outlived.contains(&pack)
     }
 
     /// Whether a pack is there and stays there as far as others have decided.

@@ -26,7 +26,7 @@ use crate::session::{HEARTBEAT_EVERY, OpenSession};
 use crate::snapshot::{
     self, Child, Cursor, Direction, Node, Snapshot, SnapshotCommit, Statistics, TreeRoot,
 };
-use crate::store::{Kind, ObjectName};
+use crate::store::Kind;
 
 /// What a snapshot that was written anew is tagged with.
 pub const REPAIRED_TAG: &str = "repaired";
@@ -135,8 +135,7 @@ pub async fn repair_snapshots(
     }
     if options.forget && !options.dry_run {
         for (id, _) in &repaired.unreadable {
-            location.store().delete(ObjectName::Snapshot(*id)).await?;
-            location.drop_snapshot(id);
+            snapshot::remove(location, *id).await?;
             repaired.forgotten += 1;
         }
     }

@@ -1,10 +1,13 @@
 //! The object that makes a snapshot: `s/<id>`, signed, created once, the only commit point.
 
+use std::collections::{BTreeSet, HashMap};
+
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::tree::Root;
 use crate::entry::Timestamp;
+use crate::envelope::Wrapping;
 use crate::error::{Cause, Error, Result};
 use crate::id::{ChunkId, ObjectId};
 use crate::location::Location;
@@ -69,7 +72,7 @@ struct Tombstone {
 /// What `s/<id>` can hold.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Stored {
+enum Content {
     Tombstone(#[allow(dead_code, reason = "that it can be read tells it from a commit")] Tombstone),
     Commit(Box<SnapshotCommit>),
 }
@@ -229,24 +232,57 @@ pub(crate) async fn fence(location: &Location, id: ObjectId) -> Result<()> {
     }
 }
 
+/// What stands under one snapshot's name.
+pub(crate) struct Stored {
+    /// The snapshot's, or the fenced writer's.
+    pub(crate) id: ObjectId,
+    /// When the store took the commit, whatever became of it later.
+    pub(crate) at: Timestamp,
+    /// What is to be read: the commit itself, or its copy under the keys of the latest epoch.
+    pub(crate) latest: ObjectName,
+    /// Copies that have been outdone.
+    pub(crate) outdone: Vec<ObjectName>,
+}
+
 /// The names of all snapshots, and of writers that were fenced, in no particular order.
 ///
 /// # Errors
 /// [`Error::Store`].
 pub async fn list(location: &Location) -> Result<Vec<ObjectId>> {
-    Ok(list_stored(location).await?.into_iter().map(|(id, _)| id).collect())
+    Ok(list_stored(location).await?.into_iter().map(|stored| stored.id).collect())
 }
 
-/// As [`list`], each with the time at which the store took its commit.
-async fn list_stored(location: &Location) -> Result<Vec<(ObjectId, Timestamp)>> {
-    let listed = location.store().list(Family::Snapshots);
-    let ids = listed.try_filter_map(|object| async move {
-        Ok(match object.name {
-            Some(ObjectName::Snapshot(id)) => Some((id, object.modified)),
-            _ => None,
-        })
+/// As [`list`], with all that the listing tells.
+pub(crate) async fn list_stored(location: &Location) -> Result<Vec<Stored>> {
+    let (mut commits, mut copies) = (Vec::new(), HashMap::<ObjectId, BTreeSet<u32>>::new());
+    let mut listed = location.store().list(Family::Snapshots);
+    while let Some(object) = listed.try_next().await? {
+        match object.name {
+            Some(ObjectName::Snapshot(id)) => commits.push((id, object.modified)),
+            Some(ObjectName::SnapshotCopy(id, epoch)) => {
+                copies.entry(id).or_default().insert(epoch);
+            }
+            _ => {}
+        }
+    }
+    let stored = commits.into_iter().map(|(id, at)| {
+        let mut epochs = copies.remove(&id).unwrap_or_default();
+        let name = |epoch| ObjectName::SnapshotCopy(id, epoch);
+        let latest = epochs.pop_last().map_or(ObjectName::Snapshot(id), name);
+        Stored { id, at, latest, outdone: epochs.into_iter().map(name).collect() }
     });
-    ids.try_collect().await
+    Ok(stored.collect())
+}
+
+/// What is to be read of snapshot `id`, without a listing.
+async fn latest(location: &Location, id: ObjectId) -> Result<ObjectName> {
+    for epoch in location.epochs() {
+        let copy = ObjectName::SnapshotCopy(id, epoch);
+        if location.store().size(copy).await?.is_some() {
+            return Ok(copy);
+        }
+    }
+    Ok(ObjectName::Snapshot(id))
 }
 
 /// Reads snapshot `id` from the store.
@@ -261,33 +297,49 @@ pub async fn load(location: &Location, id: ObjectId) -> Result<Snapshot> {
 
 /// Reads what stands under `s/<id>` from the store; `None` when that is a tombstone.
 pub(crate) async fn load_any(location: &Location, id: ObjectId) -> Result<Option<Snapshot>> {
-    let name = ObjectName::Snapshot(id);
-    let message = location.store().get(name, SNAPSHOT_BYTES_MAX).await?;
-    let plain = location.envelope().open(name, &message).await?;
-    let stored = serde_json::from_slice(&plain)
-        .map_err(|_| Error::Damaged { object: name, what: "it is not a snapshot" })?;
-    location.keep_snapshot(&id, &plain);
-    Ok(named(id, stored))
+    load_from(location, id, latest(location, id).await?).await
 }
 
-/// As [`load_any`], from the cache if that has it, which spares a request and a data key. For ids
-/// that a listing has just shown to exist.
-async fn load_listed(location: &Location, id: ObjectId) -> Result<Option<Snapshot>> {
-    let cached = location.cached_snapshot(&id);
+async fn load_from(
+    location: &Location,
+    id: ObjectId,
+    name: ObjectName,
+) -> Result<Option<Snapshot>> {
+    let message = location.store().get(name, SNAPSHOT_BYTES_MAX).await?;
+    let plain = location.envelope().open(name, &message).await?;
+    let content = serde_json::from_slice(&plain)
+        .map_err(|_| Error::Damaged { object: name, what: "it is not a snapshot" })?;
+    location.keep_snapshot(&id, &plain);
+    Ok(named(id, content))
+}
+
+/// As [`load_any`], from the cache if that has it, which spares a request and a data key. For what
+/// a listing has just shown to exist.
+async fn load_listed(location: &Location, stored: &Stored) -> Result<Option<Snapshot>> {
+    let cached = location.cached_snapshot(&stored.id);
     match cached.and_then(|plain| serde_json::from_slice(&plain).ok()) {
-        Some(stored) => Ok(named(id, stored)),
-        None => match load_any(location, id).await {
-            // Forgotten since it was listed.
-            Err(error) if error.cause() == Cause::StoreMissing => Ok(None),
+        Some(content) => Ok(named(stored.id, content)),
+        None => match load_from(location, stored.id, stored.latest).await {
+            // Forgotten, or copied anew, since it was listed.
+            Err(error) if error.cause() == Cause::StoreMissing => {
+                load_if_there(location, stored.id).await
+            }
             other => other,
         },
     }
 }
 
-fn named(id: ObjectId, stored: Stored) -> Option<Snapshot> {
-    match stored {
-        Stored::Tombstone(_) => None,
-        Stored::Commit(commit) => Some(Snapshot { id, commit: *commit }),
+async fn load_if_there(location: &Location, id: ObjectId) -> Result<Option<Snapshot>> {
+    match load_any(location, id).await {
+        Err(error) if error.cause() == Cause::StoreMissing => Ok(None),
+        other => other,
+    }
+}
+
+fn named(id: ObjectId, content: Content) -> Option<Snapshot> {
+    match content {
+        Content::Tombstone(_) => None,
+        Content::Commit(commit) => Some(Snapshot { id, commit: *commit }),
     }
 }
 
@@ -307,8 +359,8 @@ pub async fn load_all_stored(location: &Location) -> Result<Vec<StoredSnapshot>>
     use futures::StreamExt;
     let listed = list_stored(location).await?;
     let mut snapshots: Vec<StoredSnapshot> = futures::stream::iter(listed)
-        .map(|(id, stored)| async move {
-            let snapshot = load_listed(location, id).await?;
+        .map(|listed| async move {
+            let (snapshot, stored) = (load_listed(location, &listed).await?, listed.at);
             Ok::<_, Error>(snapshot.map(|snapshot| StoredSnapshot { snapshot, stored }))
         })
         .buffer_unordered(8)
@@ -328,7 +380,39 @@ pub async fn load_all_stored(location: &Location) -> Result<Vec<StoredSnapshot>>
 /// # Errors
 /// [`Error::Store`].
 pub async fn forget(location: &Location, snapshot: &Snapshot) -> Result<()> {
-    location.store().delete(ObjectName::Snapshot(snapshot.id)).await?;
-    location.drop_snapshot(&snapshot.id);
+    remove(location, snapshot.id).await
+}
+
+/// Removes what stands under `s/<id>`, and copies of it.
+pub(crate) async fn remove(location: &Location, id: ObjectId) -> Result<()> {
+    // A copy without its original is nothing.
+    location.store().delete(ObjectName::Snapshot(id)).await?;
+    for epoch in location.epochs() {
+        location.store().delete(ObjectName::SnapshotCopy(id, epoch)).await?;
+    }
+    location.drop_snapshot(&id);
     Ok(())
+}
+
+/// Copies what stands under a snapshot's name to the location's present epoch, whose keys it then is under; copies of
+/// earlier epochs go. Answers whether there was anything to copy.
+pub(crate) async fn renew(location: &Location, stored: &Stored) -> Result<bool> {
+    let message = match location.store().get(stored.latest, SNAPSHOT_BYTES_MAX).await {
+        // Forgotten since it was listed.
+        Err(error) if error.is_gone() => return Ok(false),
+        other => other?,
+    };
+    let is_renewed = Wrapping::of(&message).as_ref() == Some(location.wrapping());
+    if !is_renewed {
+        let plain = location.envelope().open(stored.latest, &message).await?;
+        let copy = ObjectName::SnapshotCopy(stored.id, location.format().epoch);
+        let message = location.envelope().seal(copy, &plain).await?;
+        // One that is there already is another exchange's of the same keys.
+        let _ = location.store().create(copy, message).await?;
+        if let ObjectName::SnapshotCopy(..) = stored.latest {
+            location.store().delete(stored.latest).await?;
+        }
+    }
+    location.store().delete_all(stored.outdone.clone()).await?;
+    Ok(!is_renewed)
 }

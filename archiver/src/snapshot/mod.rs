@@ -16,7 +16,7 @@ pub use self::commit::{
     SNAPSHOT_BYTES_MAX, Snapshot, SnapshotCommit, Statistics, StoredSnapshot, TreeRoot, UnixTime,
     forget, list, load, load_all, load_all_stored,
 };
-pub(crate) use self::commit::{fence, load_any};
+pub(crate) use self::commit::{fence, list_stored, load_any, remove, renew};
 pub use self::cursor::{BlockSource, Cursor, Direction};
 pub use self::diff::{Change, Diff, DiffRoot, Differences};
 pub(crate) use self::tree::Root;

@@ -10,8 +10,10 @@ use crate::id::ObjectId;
 pub enum ObjectName {
     /// `format`: what this location is, in plain JSON.
     Format,
-    /// `keys/<epoch>`: the location's secrets.
+    /// `keys/<epoch>`: the location's secrets, under the keys of an epoch.
     Keys(u32),
+    /// `keys/<epoch>.<id>`: what the location is in an epoch after the first, in plain JSON.
+    EpochFormat(u32, ObjectId),
     /// `d/xx/<id>`: a pack of file content.
     DataPack(ObjectId),
     /// `m/xx/<id>`: a pack of metadata blocks.
@@ -20,6 +22,8 @@ pub enum ObjectName {
     Index(u8, ObjectId),
     /// `s/<id>`: a snapshot's commit.
     Snapshot(ObjectId),
+    /// `s/<id>.<epoch>`: what `s/<id>` holds, under the keys of a later epoch.
+    SnapshotCopy(ObjectId, u32),
     /// `x/session/<id>`: a writer that has begun.
     Session(ObjectId),
     /// `x/session/<id>.<n>`: sign of life number n of that writer.
@@ -41,13 +45,15 @@ pub enum ObjectName {
 pub enum Family {
     /// Everything of the location.
     All,
+    /// The location's secrets, and formats of later epochs.
+    Keys,
     /// Packs of file content.
     DataPacks,
     /// Packs of metadata.
     MetaPacks,
     /// Index runs of every level.
     Indexes,
-    /// Snapshot commits.
+    /// Snapshot commits and copies of them.
     Snapshots,
     /// Writers' sessions and their heartbeats.
     Sessions,
@@ -97,6 +103,7 @@ impl Family {
     pub const fn prefix(self) -> Option<&'static str> {
         match self {
             Self::All => None,
+            Self::Keys => Some("keys"),
             Self::DataPacks => Some("d"),
             Self::MetaPacks => Some("m"),
             Self::Indexes => Some("i"),
@@ -115,13 +122,19 @@ impl ObjectName {
         let parts: Vec<&str> = key.splitn(4, '/').collect();
         let name = match *parts.as_slice() {
             ["format"] => Self::Format,
-            ["keys", epoch] => Self::Keys(epoch.parse().ok()?),
+            ["keys", epoch] => match epoch.split_once('.') {
+                None => Self::Keys(epoch.parse().ok()?),
+                Some((epoch, id)) => Self::EpochFormat(later(epoch)?, ObjectId::from_hex(id)?),
+            },
             ["d", _, id] => Self::DataPack(ObjectId::from_hex(id)?),
             ["m", _, id] => Self::MetaPack(ObjectId::from_hex(id)?),
             ["i", level, id] => {
                 Self::Index(level.strip_prefix('L')?.parse().ok()?, ObjectId::from_hex(id)?)
             }
-            ["s", id] => Self::Snapshot(ObjectId::from_hex(id)?),
+            ["s", id] => match id.split_once('.') {
+                None => Self::Snapshot(ObjectId::from_hex(id)?),
+                Some((id, epoch)) => Self::SnapshotCopy(ObjectId::from_hex(id)?, later(epoch)?),
+            },
             ["x", "session", id] => match id.split_once('.') {
                 None => Self::Session(ObjectId::from_hex(id)?),
                 Some((id, n)) => Self::Heartbeat(ObjectId::from_hex(id)?, n.parse().ok()?),
@@ -141,15 +154,20 @@ impl ObjectName {
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Format | Self::Preflight(_) | Self::Heartbeat(..) => None,
+            Self::Format | Self::EpochFormat(..) | Self::Preflight(_) | Self::Heartbeat(..) => None,
             Self::Keys(_) => Some(Kind::Keys),
             Self::DataPack(_) => Some(Kind::Data),
             Self::MetaPack(_) => Some(Kind::Meta),
             Self::Index(..) | Self::Condemned(_) | Self::Verdict(_) => Some(Kind::Index),
-            Self::Snapshot(_) => Some(Kind::Snapshot),
+            Self::Snapshot(_) | Self::SnapshotCopy(..) => Some(Kind::Snapshot),
             Self::Session(_) => Some(Kind::Session),
         }
     }
+}
+
+/// An epoch after the first.
+fn later(epoch: &str) -> Option<u32> {
+    epoch.parse().ok().filter(|epoch| *epoch > 0)
 }
 
 impl fmt::Display for ObjectName {
@@ -160,10 +178,12 @@ impl fmt::Display for ObjectName {
         match self {
             Self::Format => f.write_str("format"),
             Self::Keys(epoch) => write!(f, "keys/{epoch}"),
+            Self::EpochFormat(epoch, id) => write!(f, "keys/{epoch}.{id}"),
             Self::DataPack(id) => write!(f, "d/{}/{id}", spread(id)),
             Self::MetaPack(id) => write!(f, "m/{}/{id}", spread(id)),
             Self::Index(level, id) => write!(f, "i/L{level}/{id}"),
             Self::Snapshot(id) => write!(f, "s/{id}"),
+            Self::SnapshotCopy(id, epoch) => write!(f, "s/{id}.{epoch}"),
             Self::Session(id) => write!(f, "x/session/{id}"),
             Self::Heartbeat(id, n) => write!(f, "x/session/{id}.{n}"),
             Self::Condemned(id) => write!(f, "x/gc/{id}"),
@@ -183,6 +203,8 @@ mod tests {
         for name in [
             ObjectName::Format,
             ObjectName::Keys(7),
+            ObjectName::EpochFormat(8, id),
+            ObjectName::SnapshotCopy(id, 9),
             ObjectName::DataPack(id),
             ObjectName::MetaPack(id),
             ObjectName::Index(0, id),
@@ -204,6 +226,9 @@ mod tests {
             String::new(),
             "keys/00".into(),
             "keys/-1".into(),
+            format!("keys/0.{id}"),
+            format!("s/{id}.0"),
+            format!("s/{id}.01"),
             format!("d/cd/{id}"),
             format!("d/{id}"),
             format!("d/ab/{id}/x"),

@@ -40,17 +40,17 @@ async fn faulty(
 
 /// A location with something to keep, something to take over, something to repack and something to
 /// remove.
-struct Scene {
+pub(crate) struct Scene {
     _folders: [tempfile::TempDir; 2],
-    store: Arc<dyn ObjectStore>,
+    pub(crate) store: Arc<dyn ObjectStore>,
     /// The tree as the acknowledged snapshot has it, and as it is now.
-    then: PathBuf,
-    now: PathBuf,
-    kept: Snapshot,
+    pub(crate) then: PathBuf,
+    pub(crate) now: PathBuf,
+    pub(crate) kept: Snapshot,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let ((one, then), (two, now)) = (temporary(), temporary());
         let store = memory();
         let location = create(&store).await;

@@ -42,8 +42,12 @@ impl Observer for Told {
 
 /// A materials manager over the raw AES key whose bytes all are `byte`.
 pub(crate) fn raw_key(byte: u8) -> Arc<dyn MaterialsManager> {
-    let key = SecretBytes::copy_of(&[byte; 32]);
-    Arc::new(DefaultCmm::new(Arc::new(RawAesKeyring::new("tests", "key", key).unwrap())))
+    Arc::new(DefaultCmm::new(Arc::new(raw_keyring(byte))))
+}
+
+/// The raw AES key whose bytes all are `byte`.
+pub(crate) fn raw_keyring(byte: u8) -> RawAesKeyring {
+    RawAesKeyring::new("tests", "key", SecretBytes::copy_of(&[byte; 32])).unwrap()
 }
 
 /// A fresh store in memory.

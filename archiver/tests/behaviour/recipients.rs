@@ -8,7 +8,7 @@ use crate::support::{figure, make_rich_tree, skipped};
 impl Program {
     /// Makes a location in the folder `store` under the key, another one, and the recovery key of
     /// `recovery.pem`; answers the other key.
-    fn create_shared_location(&self) -> String {
+    pub(crate) fn create_shared_location(&self) -> String {
         let other = self.make_key();
         let url = self.url("store");
         let public = self.at("recovery.pub");
@@ -19,7 +19,7 @@ impl Program {
         other
     }
 
-    fn disable(&self, key: &str) {
+    pub(crate) fn disable(&self, key: &str) {
         self.wait(self.client.disable_key().key_id(key).send()).unwrap();
     }
 
@@ -38,19 +38,19 @@ impl Program {
             && openssl(&format!("pkey -in {name}.pem -pubout -out {name}.pub"))
     }
 
-    fn private(&self, name: &str) -> [String; 2] {
+    pub(crate) fn private(&self, name: &str) -> [String; 2] {
         let path: PathBuf = self.at(&format!("{name}.pem"));
         ["--recovery-private-key".to_owned(), path.to_str().unwrap().to_owned()]
     }
 
-    fn run_with(&self, arguments: &[&str], more: &[String]) -> Ended {
+    pub(crate) fn run_with(&self, arguments: &[&str], more: &[String]) -> Ended {
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
         self.run(&[arguments, &more].concat())
     }
 }
 
 /// Whether there are RSA keys to test with; says so loudly if there are none.
-fn has_keys(program: &Program) -> bool {
+pub(crate) fn has_keys(program: &Program) -> bool {
     let made = program.make_rsa_key("recovery") && program.make_rsa_key("stranger");
     if !made {
         skipped("recovery keys", "this system has no openssl");
