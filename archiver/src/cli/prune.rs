@@ -11,6 +11,7 @@ use super::Global;
 use super::connect::LocationArguments;
 use super::exit::Failure;
 use super::output::{Output, bytes_text, counted};
+use super::quantity;
 use super::report::{Report, seconds};
 
 /// How to collect.
@@ -23,7 +24,7 @@ location stays whole, and the next prune goes on from there.
 
 Examples:
   strongroom prune --dry-run
-  strongroom prune --max-unused 10%
+  strongroom prune --max-unused 10% --max-repack 20GiB
   strongroom prune --max-wait 1h --json")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// How much of the packs may be unneeded before some are repacked.
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = permille)]
     max_unused: u32,
+    /// Repack no more than so many bytes of packs; what is left is for the next prune.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    max_repack: Option<u64>,
     #[command(flatten)]
     others: OthersArguments,
 }
@@ -80,6 +84,7 @@ pub(super) async fn run(
     let options = PruneOptions {
         dry_run: arguments.dry_run,
         unused_max_permille: arguments.max_unused,
+        repack_bytes_max: arguments.max_repack,
         ..arguments.others.options(&location, output)
     };
     let pruned = prune(&location, &options, &report.control).await?;

@@ -26,7 +26,8 @@ the location once more, and needs the room for an eighth of it meanwhile.
 From the first moment other hosts need the new key: set it there with the same command, which finds
 everything done, or with --key. Archives that had begun before are waited for. Interrupted at
 whatever moment, the location stays whole, and the same command goes on from there. Keep the old key
-until this has ended; after that nothing needs it, and nothing that it opens is believed.
+until this has ended; after that nothing needs it, and nothing that it opens is believed. Under the
+old keys this needs the rights of a collector and a restorer, under the new ones those of a writer too.
 
 Examples:
   strongroom rekey --new-key alias/backup-2027

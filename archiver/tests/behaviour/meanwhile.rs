@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -15,22 +16,24 @@ use object_store::{
 type Happening = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Passes every operation to another store.
-pub(crate) struct Meanwhile {
+struct Meanwhile {
     inner: Arc<dyn ObjectStore>,
     prefix: &'static str,
+    /// Creations that come before it.
+    pass: AtomicU32,
     happening: Mutex<Option<Happening>>,
 }
 
-impl Meanwhile {
-    /// Has `happening` come about once, before an object whose key begins with `prefix` is created in `inner`.
-    pub(crate) fn new(
-        inner: &Arc<dyn ObjectStore>,
-        prefix: &'static str,
-        happening: impl Future<Output = ()> + Send + 'static,
-    ) -> Arc<dyn ObjectStore> {
-        let happening = Mutex::new(Some(Box::pin(happening) as Happening));
-        Arc::new(Self { inner: inner.clone(), prefix, happening })
-    }
+/// `inner`, where `happening` comes about once: before the creation of an object whose key begins with `prefix`, after
+/// `pass` others like it.
+pub(crate) fn meanwhile(
+    inner: &Arc<dyn ObjectStore>,
+    prefix: &'static str,
+    pass: u32,
+    happening: impl Future<Output = ()> + Send + 'static,
+) -> Arc<dyn ObjectStore> {
+    let happening = Mutex::new(Some(Box::pin(happening) as Happening));
+    Arc::new(Meanwhile { inner: inner.clone(), prefix, pass: AtomicU32::new(pass), happening })
 }
 
 #[async_trait]
@@ -41,7 +44,9 @@ impl ObjectStore for Meanwhile {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        if location.as_ref().starts_with(self.prefix) {
+        if location.as_ref().starts_with(self.prefix)
+            && self.pass.fetch_sub(1, Ordering::Relaxed) == 0
+        {
             let happening = self.happening.lock().unwrap().take();
             if let Some(happening) = happening {
                 happening.await;

@@ -17,6 +17,7 @@ use strongroom::snapshot::{Snapshot, load_all};
 use strongroom::source::{Found, Source, SourceFile};
 use strongroom::{Error, Result};
 
+use crate::crash::Scene;
 use crate::location::{
     archive, archive_with, assert_restores, assert_whole, at_once, check_all, create, forget,
     memory, objects, open, prune_at_once, small_packs,
@@ -327,4 +328,16 @@ async fn nothing_goes_while_a_snapshot_cannot_be_read() {
     store.put(&pack, bytes.into()).await.unwrap();
     prune_at_once(&location).await.unwrap();
     assert_whole(&location).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_repacked_than_was_allowed() {
+    let scene = Scene::new().await;
+    let location = open(&scene.store).await.unwrap();
+    let sparing = PruneOptions { repack_bytes_max: Some(1000), ..at_once() };
+    let pruned = prune(&location, &sparing, &Control::default()).await.unwrap();
+    assert!(pruned.packs_removed > 0 && pruned.packs_repacked == 0, "{pruned:?}");
+    let pruned = prune_at_once(&location).await.unwrap();
+    assert!(pruned.packs_repacked > 0, "{pruned:?}");
+    assert_restores(&location, &scene.kept, &scene.then).await;
 }

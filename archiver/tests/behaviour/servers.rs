@@ -31,6 +31,13 @@ fn whole_job(server: &S3Server) -> Result<Program, PeerError> {
         Some(0)
     );
     strangers_are_refused(&program, &endpoint);
+    let told = program.json(&["rekey", "--new-key", &program.make_key()]);
+    assert_eq!(told["rekeyed"]["changed"], true);
+    program.wait(program.client.disable_key().key_id(&program.key).send()).unwrap();
+    program.restored_equal(&snapshot, &tree);
+    program.run(&["prune"]).expect(0);
+    program.run(&["check", "--read-data"]).expect(0);
+    program.wait(program.client.enable_key().key_id(&program.key).send()).unwrap();
     Ok(program)
 }
 
