@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
+use strongroom::backup::{BackupOptions, ParentChoice};
 use strongroom::control::Control;
 use strongroom::location::{Location, NewKeys, OpenOptions, Recipients, Succession};
 use strongroom::prune::PruneOptions;
@@ -25,8 +26,8 @@ use strongroom_sdk::secret::SecretBytes;
 
 use crate::crash::Scene;
 use crate::location::{
-    archive, assert_restores, assert_whole, at_once, check_all, copy_of, create, forget, memory,
-    objects, open, prune_at_once, raw_keyring, wrap,
+    archive, archive_with, assert_restores, assert_whole, at_once, check_all, copy_of, create,
+    forget, memory, objects, open, prune_at_once, raw_keyring, wrap,
 };
 use crate::meanwhile::meanwhile;
 use crate::program::{ALIAS, Program};
@@ -383,7 +384,8 @@ async fn late_copies_are_not_relied_on(scene: Scene) -> usize {
     let lacking = under.iter().filter(is_late).count();
 
     let location = open_under(&store, first_and(1).materials).await.unwrap();
-    let made = archive(&location, &scene.now).await.unwrap();
+    let options = BackupOptions { parent: ParentChoice::None, ..BackupOptions::default() };
+    let made = archive_with(&location, &scene.now, options, &Control::default()).await.unwrap();
     // Of a new pack nothing is removed that a late one has too.
     forget(&location, &scene.kept).await;
     prune_at_once(&location).await.unwrap();
