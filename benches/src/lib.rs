@@ -5,7 +5,7 @@
 //!
 //! | program | what it does |
 //! |---|---|
-//! | `compare` | archives and restores one tree with Strongroom and with restic, in one run, and prints a table |
+//! | `compare` | archives and restores one tree with Strongroom and with its peers, in one run, and prints a table |
 //! | `sdk_speed` | measures the SDK on one core and on several beside the raw cipher that it uses |
 //! | `kms_load` | drives the KMS beside other emulators and a bare HTTP server; with `--keys`, its start and memory with many keys |
 //! | `acceptance` | runs the list of what must be shown on one tree, and prints one line per item |
@@ -18,7 +18,8 @@
 //! | [`measure`] | what one command took: time, processor time, memory |
 //! | [`tool`] | the archivers that are measured, behind one trait |
 //! | [`store`] | where they archive to |
-//! | [`tree`] | the tree that is archived: its size, and whether two are equal |
+//! | [`subject`] | what is archived: a tree that is there, or one that is made and changed |
+//! | [`tree`] | trees: their size, and whether two are equal |
 //! | [`table`] | the results as Markdown |
 
 pub mod acceptance;
@@ -26,6 +27,7 @@ pub mod kms_load;
 pub mod measure;
 pub mod sdk_speed;
 pub mod store;
+pub mod subject;
 pub mod table;
 pub mod tool;
 pub mod tree;

@@ -14,6 +14,12 @@ pub enum Peer {
     SeaweedFs,
     /// restic, a backup tool.
     Restic,
+    /// rustic, a backup tool.
+    Rustic,
+    /// Borg, a backup tool.
+    Borg,
+    /// Kopia, a backup tool.
+    Kopia,
     /// The aws command line.
     AwsCli,
     /// A Python interpreter with boto3.
@@ -45,6 +51,9 @@ impl Peer {
             Self::Minio => "minio",
             Self::SeaweedFs => "seaweedfs",
             Self::Restic => "restic",
+            Self::Rustic => "rustic",
+            Self::Borg => "borg",
+            Self::Kopia => "kopia",
             Self::AwsCli | Self::PythonBoto3 => "venv-aws",
             Self::PythonEncryptionSdk => "venv-esdk",
             Self::EncryptionCli => "venv-esdk-cli",
@@ -63,6 +72,9 @@ impl Peer {
             Self::Minio => include_str!("../pins/minio.go"),
             Self::SeaweedFs => include_str!("../pins/seaweedfs.pip"),
             Self::Restic => include_str!("../pins/restic.go"),
+            Self::Rustic => include_str!("../pins/rustic.cargo"),
+            Self::Borg => include_str!("../pins/borg.pip"),
+            Self::Kopia => include_str!("../pins/kopia.go"),
             Self::AwsCli | Self::PythonBoto3 => include_str!("../pins/venv-aws.pip"),
             Self::PythonEncryptionSdk => include_str!("../pins/venv-esdk.pip"),
             Self::EncryptionCli => include_str!("../pins/venv-esdk-cli.pip"),
@@ -98,6 +110,9 @@ impl Peer {
             Self::Minio => "bin/minio",
             Self::SeaweedFs => "bin/weed",
             Self::Restic => "bin/restic",
+            Self::Rustic => "bin/rustic",
+            Self::Borg => "bin/borg",
+            Self::Kopia => "bin/kopia",
             Self::AwsCli => "bin/aws",
             Self::PythonBoto3 | Self::PythonEncryptionSdk => "bin/python",
             Self::EncryptionCli => "bin/aws-encryption-cli",
@@ -113,7 +128,15 @@ impl Peer {
     /// Whether `.ci/peers` installs it only when named: compiling it takes minutes that a test run has not,
     /// or no test asks for it.
     pub(crate) const fn is_named_only(self) -> bool {
-        matches!(self, Self::RustEncryptionSdk | Self::Moto | Self::LocalKms)
+        matches!(
+            self,
+            Self::RustEncryptionSdk
+                | Self::Moto
+                | Self::LocalKms
+                | Self::Rustic
+                | Self::Borg
+                | Self::Kopia
+        )
     }
 
     /// Finds the peer in the folder that the environment names.

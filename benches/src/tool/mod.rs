@@ -1,11 +1,17 @@
 //! The archivers that are measured, behind one trait.
 
+mod borg;
+mod kopia;
 mod restic;
+mod rustic;
 mod strongroom;
 
 use std::path::Path;
 
+pub use self::borg::Borg;
+pub use self::kopia::Kopia;
 pub use self::restic::Restic;
+pub use self::rustic::Rustic;
 pub use self::strongroom::{Kms, Strongroom};
 
 use crate::BenchError;
@@ -41,34 +47,83 @@ pub trait Tool {
     ) -> Result<(Usage, std::path::PathBuf), BenchError>;
 }
 
-/// Archives a tree twice and restores it, and measures each.
+/// How what is measured is found in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Caches {
+    /// As the step before left it.
+    Warm,
+    /// Nothing of any file is in memory. Takes the rights of the root.
+    Cold,
+}
+
+/// Archives a tree for the first time, and again with nothing changed.
 ///
-/// `work` holds the restored tree for as long as it takes to compare it with the original.
+/// # Errors
+///
+/// Whatever the program failed with.
+pub fn archive_twice(
+    tool: &dyn Tool,
+    store: &Store,
+    tree: &Path,
+    caches: Caches,
+) -> Result<Row, BenchError> {
+    let first = settled(caches, || tool.archive(tree))?;
+    let stored_bytes = store.stored_bytes(tool.prefix())?;
+    let second = settled(caches, || tool.archive(tree))?;
+    let added_bytes = store.stored_bytes(tool.prefix())?.saturating_sub(stored_bytes);
+    let tool = tool.label().to_owned();
+    Ok(Row { tool, first, second, stored_bytes, added_bytes, changed: None, restore: None })
+}
+
+/// Archives a tree that has changed since, and answers what that took and how many bytes it added.
+///
+/// # Errors
+///
+/// Whatever the program failed with.
+pub fn archive_changed(
+    tool: &dyn Tool,
+    store: &Store,
+    tree: &Path,
+    caches: Caches,
+) -> Result<(Usage, u64), BenchError> {
+    let before = store.stored_bytes(tool.prefix())?;
+    let usage = settled(caches, || tool.archive(tree))?;
+    Ok((usage, store.stored_bytes(tool.prefix())?.saturating_sub(before)))
+}
+
+/// Restores the last archive of a tree. `work` holds what is restored for as long as it takes to compare it with the
+/// tree.
 ///
 /// # Errors
 ///
 /// Whatever the program failed with, or [`BenchError::TreesDiffer`].
-pub fn whole_job(
+pub fn restore_compared(
     tool: &dyn Tool,
-    store: &Store,
     tree: &Path,
     work: &Path,
-) -> Result<Row, BenchError> {
-    let first = settled(|| tool.archive(tree))?;
-    let stored_bytes = store.stored_bytes(tool.prefix())?;
-    let second = settled(|| tool.archive(tree))?;
-    let added_bytes = store.stored_bytes(tool.prefix())?.saturating_sub(stored_bytes);
+    caches: Caches,
+) -> Result<Usage, BenchError> {
     let target = tempfile::tempdir_in(work).map_err(BenchError::file(work))?;
-    let (restore, restored) = settled(|| tool.restore(tree, &target.path().join("restored")))?;
+    let (usage, restored) =
+        settled(caches, || tool.restore(tree, &target.path().join("restored")))?;
     crate::tree::compare(tree, &restored)?;
-    Ok(Row { tool: tool.label().to_owned(), first, second, restore, stored_bytes, added_bytes })
+    Ok(usage)
 }
 
 /// Measures on a system that has nothing left to write for somebody else.
-fn settled<T>(measured: impl FnOnce() -> Result<T, BenchError>) -> Result<T, BenchError> {
+fn settled<T>(
+    caches: Caches,
+    measured: impl FnOnce() -> Result<T, BenchError>,
+) -> Result<T, BenchError> {
     rustix::fs::sync();
+    if caches == Caches::Cold {
+        std::fs::write(DROP_CACHES, "3").map_err(BenchError::file(DROP_CACHES))?;
+    }
     measured()
 }
+
+/// Where Linux is told to forget what it has of files.
+const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
 
 /// The first line that a program prints of its version.
 fn version(program: &Path, argument: &str) -> Result<String, BenchError> {

@@ -1,0 +1,1 @@
+github.com/kopia/kopia@v0.22.3 .
