@@ -70,14 +70,30 @@ async fn delete(server: &Kms, key: &Key, now: Timestamp) {
             return;
         }
     }
-    server.audit.record(|| Event::of_service(now, "DeleteKey", key, None)).await;
-    if let Some(leftover) = leftover {
-        return leftovers::clear_one(server, &leftover).await;
-    }
-    let Some(store) = server.key_stores.of(key) else { return };
-    if let Err(error) = store.delete(&key.material).await {
+    let destroyed = match leftover {
+        Some(leftover) => leftovers::clear_one(server, &leftover).await,
+        None => destroy(server, key).await,
+    };
+    let cluster = cluster(server, key);
+    let end = || Event::deleted(now, key, cluster.as_deref().map(|cluster| (cluster, destroyed)));
+    server.audit.record(end).await;
+}
+
+/// Destroys the material of a deleted key, if its key store is connected; says whether it is gone.
+async fn destroy(server: &Kms, key: &Key) -> bool {
+    let Some(store) = server.key_stores.of(key) else { return false };
+    let deleted = store.delete(&key.material).await;
+    if let Err(error) = &deleted {
         tracing::warn!(key = %key.arn(), %error, "the key material of a deleted key remains");
     }
+    deleted.is_ok()
+}
+
+/// The cluster that a key's material is in.
+fn cluster(server: &Kms, key: &Key) -> Option<String> {
+    let store = key.custom_key_store.as_deref()?.parse().ok()?;
+    let state = server.registry.state();
+    Some(state.custom_key_store(&key.realm, &store)?.cluster.to_string())
 }
 
 /// What is left of a key in the HSMs of a connected custom key store.

@@ -27,16 +27,16 @@ pub(crate) async fn clear(kms: Arc<Kms>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Strikes the plan once nothing of it is left. What is in a store that is not connected waits until it is;
-/// with the store the plan ends.
-pub(crate) async fn clear_one(kms: &Kms, planned: &PlannedKey) {
+/// Strikes the plan once nothing of it is left, and says whether that is so. What is in a store that is not connected
+/// waits until it is; with the store the plan ends.
+pub(crate) async fn clear_one(kms: &Kms, planned: &PlannedKey) -> bool {
     let state = kms.registry.state();
     let store = state.custom_key_store(&planned.realm, &planned.custom_key_store);
     if store.is_some()
         && let Err(error) = kms.key_stores.clear(planned).await
     {
         tracing::debug!(key = %planned.id, %error, "material that no key has remains");
-        return;
+        return false;
     }
     let (realm, id) = (planned.realm.clone(), planned.id);
     let update = kms.registry.update(move |draft| {
@@ -49,4 +49,5 @@ pub(crate) async fn clear_one(kms: &Kms, planned: &PlannedKey) {
             tracing::error!(key = %planned.id, ?error, "what was destroyed is still written down");
         }
     }
+    true
 }

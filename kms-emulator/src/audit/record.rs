@@ -151,6 +151,24 @@ impl Event {
         event
     }
 
+    /// The end of a key. Of one in a custom key store it says in which cluster its material was, and whether it could be
+    /// destroyed there.
+    pub(crate) fn deleted(at: Timestamp, key: &Key, destroyed: Option<(&str, bool)>) -> Self {
+        let mut event = Self::of_service(at, "DeleteKey", key, None);
+        let mut reply = Map::new();
+        reply.insert("keyId".to_owned(), key.arn().to_string().into());
+        event.reply = Some(reply);
+        if let Some((cluster, was_destroyed)) = destroyed {
+            let mut backing = backing_key(key);
+            event.beside.insert("clusterId".to_owned(), cluster.into());
+            event.beside.insert("backingKeys".to_owned(), listed(&backing));
+            let status = if was_destroyed { "SUCCESS" } else { "FAILURE" };
+            backing.insert("deletionStatus".to_owned(), status.into());
+            event.beside.insert("backingKeysDeletionStatus".to_owned(), listed(&backing));
+        }
+        event
+    }
+
     /// The gap that `lost` records left.
     pub(super) fn gap(at: Timestamp, account: AccountId, region: Region, lost: u64) -> Self {
         let actor = Actor::Service(account);
@@ -180,6 +198,10 @@ impl Event {
         }
         for key in touched.iter().filter_map(Touched::key) {
             self.beside_store(key);
+            if operation == "CreateKey" && key.custom_key_store.is_some() {
+                let backing = Value::Object(backing_key(key)).to_string();
+                self.beside.insert("backingKey".to_owned(), backing.into());
+            }
         }
         let mut known = std::collections::BTreeSet::new();
         arns.retain(|arn| known.insert(arn.clone()));
@@ -197,7 +219,7 @@ impl Event {
     fn show_changed_key(&mut self, touched: &[Touched]) {
         let Some(key) = touched.iter().find_map(Touched::key) else { return };
         let reply = self.reply.get_or_insert_default();
-        if !reply.contains_key("replicaKeyMetadata") {
+        if !reply.contains_key("replicaKeyMetadata") && !reply.contains_key("keyMetadata") {
             reply.entry("keyId").or_insert_with(|| key.arn().to_string().into());
         }
     }
@@ -226,6 +248,18 @@ impl Event {
     pub(super) fn region(&self) -> &Region {
         &self.region
     }
+}
+
+/// Names the material of a key in a custom key store. The number that it has in an HSM is another one in each.
+fn backing_key(key: &Key) -> Map<String, Value> {
+    let mut backing = Map::new();
+    backing.insert("backingKeyId".to_owned(), key.material.id.to_string().into());
+    backing
+}
+
+/// A list of one, as text: so CloudTrail has what a backing key is.
+fn listed(backing: &Map<String, Value>) -> Value {
+    Value::Array(vec![Value::Object(backing.clone())]).to_string().into()
 }
 
 /// The code and the message of a refusal. CloudTrail leaves `Exception` out of the one common error.

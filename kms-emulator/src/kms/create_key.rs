@@ -9,6 +9,7 @@ use super::key_metadata::{KeyMetadata, KeyMetadataReply};
 use super::key_state::KeyState;
 use super::shapes::{self, KeySpecName, OldKeySpecName, OriginName};
 use super::{Call, Operation, custom_key_store, external_key_store, key_policy, tags};
+use crate::audit::Touched;
 use crate::ids::KeyId;
 use crate::keystore::KeyStoreError;
 use crate::policy::{RequestFacts, default_key_policy};
@@ -93,6 +94,7 @@ impl Operation for CreateKey {
         let key = make(call, &input, &draft, id).await?;
         let state = KeyState::of(&key, call.kms.key_stores.is_available(&key), call.now);
         let key_metadata = KeyMetadata::of(call, &key, state);
+        let made = Arc::new(key.clone());
         call.update(move |draft| {
             if key.custom_key_store.is_some() {
                 draft.delete_planned_key(&key.realm, key.id);
@@ -101,6 +103,7 @@ impl Operation for CreateKey {
             Ok(())
         })
         .await?;
+        call.touch(Touched::Key(made));
         Ok(KeyMetadataReply { key_metadata })
     }
 }

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use aws_sdk_kms::primitives::Blob;
 use serde_json::{Value, json};
 use strongroom_kms::DataDir;
 use strongroom_kms::audit::{OnFailure, directory_in, newest_records, verify};
-use strongroom_kms::clock::{ManualClock, SystemClock};
+use strongroom_kms::clock::{Clock as _, ManualClock, SystemClock};
 
 use crate::harness::{ACCOUNT, OTHER_ACCOUNT, Server};
 use crate::signer::RawRequest;
+use crate::story::Played;
 
 /// Stands in everything that must not be recorded.
 const SECRET: &str = "never-to-be-recorded-plaintext";
@@ -168,9 +170,8 @@ async fn refusals_name_the_user_and_both_accounts() {
 #[tokio::test]
 async fn what_the_service_does_by_itself_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
-    let clock =
-        std::sync::Arc::new(ManualClock::new(strongroom_kms::clock::Clock::now(&SystemClock)));
-    let (given, data) = (std::sync::Arc::clone(&clock), dir.path().to_owned());
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let (given, data) = (Arc::clone(&clock), dir.path().to_owned());
     let server = Server::with(move |config| {
         config.data_dir = DataDir::Persistent(data);
         config.audit = Some(OnFailure::Refuse);
@@ -290,4 +291,59 @@ async fn a_client_that_hangs_up_is_recorded_too() {
     let found = records(dir.path());
     let recorded = of(&found, "CreateKey").len();
     assert!(recorded >= keys, "{recorded} records of {keys} keys");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_custom_key_store_is_recorded_with_its_material() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let (data, given) = (dir.path().to_owned(), Arc::clone(&clock));
+    let server = Server::with(|config| {
+        config.data_dir = DataDir::Persistent(data);
+        config.audit = Some(OnFailure::Refuse);
+        config.clock = given;
+    });
+    let played = Played::on(server.await).await;
+    let store = played.ending.custom_key_store_id.clone();
+    let input = json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store});
+    let kept = played.kms("CreateKey", input).await.unwrap()["KeyMetadata"]["Arn"].clone();
+    // One is deleted while its store is connected, and one while it is not.
+    let mut deletions = Vec::new();
+    for arn in [json!(played.ending.key_arn), kept] {
+        let deletion = json!({"KeyId": arn, "PendingWindowInDays": 7});
+        played.kms("ScheduleKeyDeletion", deletion).await.unwrap();
+        clock.advance_seconds(8 * 86_400);
+        let found = loop {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let found = records(dir.path());
+            if of(&found, "DeleteKey").len() > deletions.len() {
+                break (*of(&found, "DeleteKey").last().unwrap()).clone();
+            }
+        };
+        assert_eq!(found["responseElements"]["keyId"], arn);
+        deletions.push(found["additionalEventData"].clone());
+        if deletions.len() == 1 {
+            played.store("DisconnectCustomKeyStore").await.unwrap();
+        }
+    }
+    let found = records(dir.path());
+    let made = of(&found, "CreateKey");
+    let backing: Vec<Value> = made
+        .iter()
+        .map(|record| record["additionalEventData"]["backingKey"].as_str().unwrap())
+        .map(|text| serde_json::from_str(text).unwrap())
+        .collect();
+    assert!(made.iter().all(|record| record["responseElements"]["keyId"].is_null()));
+    for (number, status) in ["SUCCESS", "FAILURE"].into_iter().enumerate() {
+        let said = &deletions[number];
+        assert_eq!(said["customKeyStoreId"], store.as_str());
+        assert_eq!(said["clusterId"], played.ending.cluster_id.as_str());
+        let listed = |member: &str| -> Value {
+            serde_json::from_str(said[member].as_str().unwrap()).unwrap()
+        };
+        let its = &backing[number]["backingKeyId"];
+        assert_eq!(listed("backingKeys"), json!([{"backingKeyId": its}]));
+        let ended = json!([{"backingKeyId": its, "deletionStatus": status}]);
+        assert_eq!(listed("backingKeysDeletionStatus"), ended);
+    }
 }
