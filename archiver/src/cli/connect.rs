@@ -134,7 +134,14 @@ pub(super) async fn open(reach: &LocationConfig) -> Result<Arc<Location>, Failur
     };
     let new = match recovery {
         Some(file) if old.is_none() => recipients::recovery_reader(recipients, file)?,
-        _ => recipients::materials(reach, &full_name(reach).await?, recipients).await?,
+        _ => {
+            let key = full_name(reach).await?;
+            // What is not among them must not be added to what is written.
+            if !recipients.keys.is_empty() && !recipients.keys.contains(&key) {
+                return Err(Failure::NoRecipient { key, keys: recipients.keys.clone() });
+            }
+            recipients::materials(reach, &key, recipients).await?
+        }
     };
     let materials = match old {
         Some(old) => Arc::new(Succession::new(new, old)),

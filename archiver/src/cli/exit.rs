@@ -68,7 +68,7 @@ impl Failure {
             | Self::Unconfirmed { .. }
             | Self::NoneLeft { .. } => &BAD_USE,
             Self::KeyFile { .. } => &FILES,
-            Self::NoRecoveryKey => &KEY_WRONG,
+            Self::NoRecoveryKey | Self::NoRecipient { .. } => &KEY_WRONG,
             Self::Config(error) => match error {
                 ConfigError::Unknown { .. } | ConfigError::None { .. } => &LOCATION,
                 ConfigError::Unusable { .. } => &LOCAL,
@@ -124,6 +124,7 @@ impl Failure {
             Self::PrivateKeyGiven { path } => {
                 format!("give its public half: openssl pkey -in {} -pubout", path.display())
             }
+            Self::NoRecipient { keys, .. } => format!("give one of its keys with --key: {}", keys.join(", ")),
             Self::NoRecoveryKey => "open it with --key, or with a --key that also wraps".to_owned(),
             Self::Unconfirmed { name } => {
                 format!("run it on a terminal and type the name, or add --confirm {name}")

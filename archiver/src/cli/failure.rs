@@ -83,6 +83,14 @@ pub(crate) enum Failure {
         /// Which file.
         path: PathBuf,
     },
+    /// Writing with this key would let it open what it shall not.
+    #[error("the location is not under the key {key}")]
+    NoRecipient {
+        /// The key that was given.
+        key: String,
+        /// Those that it is under.
+        keys: Vec<String>,
+    },
     /// The location has no recovery key.
     #[error("the location was made without a recovery key")]
     NoRecoveryKey,

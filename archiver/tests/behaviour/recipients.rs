@@ -123,6 +123,12 @@ fn a_host_that_joins_writes_for_every_recipient() {
     let policy = program.json(&["location", "policy", "writer"]).to_string();
     assert!(policy.contains("\"kms:Encrypt\""), "{policy}");
 
+    // A key that is none of its recipients is not made one by whoever writes with it.
+    let stranger = program.make_key();
+    let refused =
+        program.run_with(&["archive", "tree"], &["--key".to_owned(), stranger]).expect(19);
+    assert!(refused.stderr.contains(&other), "{}", refused.stderr);
+
     // It knows the other key only.
     program.run(&["location", "remove", LOCATION]).expect(0);
     program.run(&["location", "add", "joined", &program.url("store"), "--key", &other]).expect(0);

@@ -570,6 +570,8 @@ fn the_recovery_key_brings_a_location_whose_key_is_lost_under_another() {
     let rekey = ["rekey", "--new-key", &new];
     let waiting = [&rekey[..], &["--max-wait", "0s"]].concat();
     program.run_with(&waiting, &program.private("recovery")).expect(25);
+    let shown = program.run(&["location", "show"]).expect(0);
+    assert!(shown.stdout.contains("being exchanged"), "{}", shown.stdout);
     fs::remove_file(&session).unwrap();
     program.run(&rekey).expect(18);
     program.run_with(&rekey, &program.private("recovery")).expect(0);

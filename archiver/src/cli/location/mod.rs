@@ -217,6 +217,9 @@ async fn key_of(reach: &LocationConfig) -> Result<Key, Failure> {
 const NO_CONDITIONAL_PUT: &str = "strongroom: warning: this store accepts create-if-absent and ignores \
 it: let one host at a time collect garbage, and none while others write";
 
+const IN_EXCHANGE: &str = "  warning: its keys are being exchanged, and some of it is under earlier ones yet: unless \
+`strongroom rekey` is at work now, run it again";
+
 fn describe(location: &Location, reach: &LocationConfig, key: &Key) -> String {
     let mut lines = vec![
         format!("  id      {}", location.id()),
@@ -233,6 +236,9 @@ fn describe(location: &Location, reach: &LocationConfig, key: &Key) -> String {
     let store = key.key_store.as_ref().map(|id| format!(" in custom key store {id}"));
     let origin = key.origin.as_ref();
     lines.extend(origin.map(|origin| format!("  origin  {origin}{}", store.unwrap_or_default())));
+    if location.is_in_exchange() {
+        lines.push(IN_EXCHANGE.to_owned());
+    }
     if !location.format().capabilities.create_if_absent {
         lines.push(NO_CONDITIONAL_PUT.replace("strongroom: ", "  "));
     }
@@ -251,5 +257,6 @@ fn members(name: &str, location: &Location, reach: &LocationConfig, key: &Key) -
         "key_origin": key.origin,
         "custom_key_store": key.key_store,
         "format": location.format(),
+        "in_exchange": location.is_in_exchange(),
     })
 }
