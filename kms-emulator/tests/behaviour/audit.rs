@@ -293,6 +293,49 @@ async fn a_client_that_hangs_up_is_recorded_too() {
     assert!(recorded >= keys, "{recorded} records of {keys} keys");
 }
 
+/// Has a key of the custom key store made, and deleted when its time is over: what the two records say beside the call.
+async fn made_and_deleted(
+    played: &Played,
+    clock: &ManualClock,
+    dir: &Path,
+    before_deletion: Option<&str>,
+) -> (Value, Value) {
+    let store = &played.ending.custom_key_store_id;
+    let input = json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store});
+    // Making a key takes both HSMs, of which one may have been given up for a while.
+    let mut attempts = 0;
+    let arn = loop {
+        match played.kms("CreateKey", input.clone()).await {
+            Ok(made) => break made["KeyMetadata"]["Arn"].clone(),
+            Err(error) => assert!(attempts < 150, "{error:?}"),
+        }
+        attempts += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    };
+    let deletion = json!({"KeyId": arn, "PendingWindowInDays": 7});
+    played.kms("ScheduleKeyDeletion", deletion).await.unwrap();
+    if let Some(operation) = before_deletion {
+        played.store(operation).await.unwrap();
+    }
+    clock.advance_seconds(8 * 86_400);
+    let about = |record: &&Value| record["resources"][0]["ARN"] == arn;
+    let found = loop {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let found = records(dir);
+        if of(&found, "DeleteKey").iter().any(about) {
+            break found;
+        }
+    };
+    let beside = |name: &str| {
+        let records = of(&found, name);
+        let record = records.iter().find(|record| about(record)).unwrap();
+        let key = &record["responseElements"]["keyId"];
+        assert_eq!(*key, if name == "DeleteKey" { arn.clone() } else { Value::Null });
+        record["additionalEventData"].clone()
+    };
+    (beside("CreateKey"), beside("DeleteKey"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_a_custom_key_store_is_recorded_with_its_material() {
     let dir = tempfile::tempdir().unwrap();
@@ -304,46 +347,24 @@ async fn a_key_of_a_custom_key_store_is_recorded_with_its_material() {
         config.clock = given;
     });
     let played = Played::on(server.await).await;
-    let store = played.ending.custom_key_store_id.clone();
-    let input = json!({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": store});
-    let kept = played.kms("CreateKey", input).await.unwrap()["KeyMetadata"]["Arn"].clone();
-    // One is deleted while its store is connected, and one while it is not.
-    let mut deletions = Vec::new();
-    for arn in [json!(played.ending.key_arn), kept] {
-        let deletion = json!({"KeyId": arn, "PendingWindowInDays": 7});
-        played.kms("ScheduleKeyDeletion", deletion).await.unwrap();
-        clock.advance_seconds(8 * 86_400);
-        let found = loop {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            let found = records(dir.path());
-            if of(&found, "DeleteKey").len() > deletions.len() {
-                break (*of(&found, "DeleteKey").last().unwrap()).clone();
-            }
-        };
-        assert_eq!(found["responseElements"]["keyId"], arn);
-        deletions.push(found["additionalEventData"].clone());
-        if deletions.len() == 1 {
-            played.store("DisconnectCustomKeyStore").await.unwrap();
-        }
-    }
-    let found = records(dir.path());
-    let made = of(&found, "CreateKey");
-    let backing: Vec<Value> = made
-        .iter()
-        .map(|record| record["additionalEventData"]["backingKey"].as_str().unwrap())
-        .map(|text| serde_json::from_str(text).unwrap())
-        .collect();
-    assert!(made.iter().all(|record| record["responseElements"]["keyId"].is_null()));
-    for (number, status) in ["SUCCESS", "FAILURE"].into_iter().enumerate() {
-        let said = &deletions[number];
-        assert_eq!(said["customKeyStoreId"], store.as_str());
+    let listed = |said: &Value, member: &str| -> Value {
+        serde_json::from_str(said[member].as_str().unwrap()).unwrap()
+    };
+    let status = |(made, said): &(Value, Value)| {
+        let backing: Value = serde_json::from_str(made["backingKey"].as_str().unwrap()).unwrap();
+        assert_eq!(said["customKeyStoreId"], played.ending.custom_key_store_id.as_str());
         assert_eq!(said["clusterId"], played.ending.cluster_id.as_str());
-        let listed = |member: &str| -> Value {
-            serde_json::from_str(said[member].as_str().unwrap()).unwrap()
-        };
-        let its = &backing[number]["backingKeyId"];
-        assert_eq!(listed("backingKeys"), json!([{"backingKeyId": its}]));
-        let ended = json!([{"backingKeyId": its, "deletionStatus": status}]);
-        assert_eq!(listed("backingKeysDeletionStatus"), ended);
+        assert_eq!(listed(said, "backingKeys"), json!([backing]));
+        let ended = &listed(said, "backingKeysDeletionStatus")[0];
+        assert_eq!(ended["backingKeyId"], backing["backingKeyId"]);
+        ended["deletionStatus"].as_str().unwrap().to_owned()
+    };
+    // An HSM that takes too long on a busy machine keeps its copy for now, and the record says so.
+    let mut ended = Vec::new();
+    while !ended.contains(&"SUCCESS".to_owned()) && ended.len() < 8 {
+        ended.push(status(&made_and_deleted(&played, &clock, dir.path(), None).await));
     }
+    assert_eq!(ended.last().unwrap(), "SUCCESS", "{ended:?}");
+    let apart = Some("DisconnectCustomKeyStore");
+    assert_eq!(status(&made_and_deleted(&played, &clock, dir.path(), apart).await), "FAILURE");
 }
