@@ -273,6 +273,12 @@ impl Emulator {
         self.dispatcher.clock()
     }
 
+    /// What the server works with.
+    #[cfg(test)]
+    pub(crate) fn kms(&self) -> &Arc<Kms> {
+        self.dispatcher.kms()
+    }
+
     /// The `X-Amz-Target` of every operation that is provided.
     pub fn targets(&self) -> impl Iterator<Item = String> {
         self.dispatcher.targets()

@@ -41,6 +41,9 @@ pub enum Peer {
     LocalKms,
     /// The program that does the tasks of [`crate::kms_client`] with the AWS SDK for Go.
     GoKmsTasks,
+    /// The module of SoftHSM 2, a PKCS #11 token in software; `usr/bin/softhsm2-util` of the same folder
+    /// makes tokens.
+    SoftHsm,
 }
 
 impl Peer {
@@ -63,6 +66,7 @@ impl Peer {
             Self::Moto => "venv-moto",
             Self::LocalKms => "local-kms",
             Self::GoKmsTasks => "go-kms-tasks",
+            Self::SoftHsm => "softhsm",
         }
     }
 
@@ -81,6 +85,7 @@ impl Peer {
             Self::NodeEncryptionSdk => include_str!("../pins/node-esdk.npm"),
             Self::Moto => include_str!("../pins/venv-moto.pip"),
             Self::LocalKms => include_str!("../pins/local-kms.go"),
+            Self::SoftHsm => include_str!("../pins/softhsm.deb"),
             // Drivers that are built: the pin, and the files that it lists.
             Self::RustEncryptionSdk => concat!(
                 include_str!("../pins/rust-esdk.crate"),
@@ -122,6 +127,7 @@ impl Peer {
             Self::Moto => "bin/moto_server",
             Self::LocalKms => "bin/local-kms",
             Self::GoKmsTasks => "bin/kms-tasks",
+            Self::SoftHsm => "usr/lib/softhsm/libsofthsm2.so",
         }
     }
 

@@ -285,8 +285,7 @@ impl KeyStore for FleetKeyStore {
 
 fn token(material: &Material) -> Result<KeyToken, KeyStoreError> {
     // A stored reference that is no token is the database's fault, not the caller's.
-    KeyToken::from_bytes(&material.reference)
-        .map_err(|refusal| KeyStoreError::Hsm(HsmError::Refused(refusal)))
+    KeyToken::from_bytes(&material.reference).map_err(|refusal| HsmError::Refused(refusal).into())
 }
 
 fn refused(refusal: Refusal) -> KeyStoreError {
@@ -294,6 +293,6 @@ fn refused(refusal: Refusal) -> KeyStoreError {
         Refusal::NotAuthentic | Refusal::TooLong => KeyStoreError::NotAuthentic,
         Refusal::SignatureInvalid => KeyStoreError::SignatureInvalid,
         Refusal::InvalidKey => KeyStoreError::InvalidPublicKey,
-        other => KeyStoreError::Hsm(HsmError::Refused(other)),
+        other => HsmError::Refused(other).into(),
     }
 }

@@ -3,9 +3,15 @@
 //! The KMS never sees a key. It asks a store to seal and open with the material that a reference
 //! names; what comes back is ciphertext, or plaintext that the caller may have. What every store does is
 //! the trait; asymmetric and HMAC keys exist in the default key store alone, as its own methods.
+//!
+//! What a custom key store stands on is a `Connection`: a CloudHSM cluster today. A PKCS #11 device takes
+//! the same place in the tests, on a real token.
 
 mod cloudhsm;
 mod fleet;
+mod label;
+#[cfg(test)]
+mod pkcs11;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,6 +79,19 @@ pub(crate) trait KeyStore: Send + Sync {
     fn is_available(&self, material: &Material) -> bool;
 }
 
+/// A custom key store that is connected to the devices of its owner: HSMs that the KMS logs in to.
+#[async_trait]
+pub(crate) trait Connection: KeyStore {
+    /// Destroys what the devices may have made for a key that does not exist.
+    ///
+    /// # Errors
+    /// Those of the store: something may remain.
+    async fn clear(&self, key: &KeyArn) -> Result<(), KeyStoreError>;
+
+    /// Logs out of every device, for good; requests under way end, or fail as unreachable.
+    async fn close(&self);
+}
+
 /// A data key in clear, and sealed.
 pub(crate) struct DataKey {
     pub(crate) plaintext: Zeroizing<Vec<u8>>,
@@ -103,9 +122,15 @@ pub(crate) enum KeyStoreError {
     /// The store's HSMs have no session left.
     #[error("the HSMs have no session left")]
     SessionsExhausted,
-    /// The HSM failed.
+    /// The device failed.
     #[error("the HSM failed: {0}")]
-    Hsm(#[from] strongroom_hsm::HsmError),
+    Device(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<strongroom_hsm::HsmError> for KeyStoreError {
+    fn from(error: strongroom_hsm::HsmError) -> Self {
+        Self::Device(Box::new(error))
+    }
 }
 
 impl KeyStoreError {
@@ -141,7 +166,7 @@ impl KeyStoreError {
             )),
             Self::SessionsExhausted => sessions_exhausted(),
             Self::TooFewHsms => too_few_hsms(),
-            Self::Hsm(_) => Fault::internal(self),
+            Self::Device(_) => Fault::internal(self),
         }
     }
 }
@@ -157,7 +182,7 @@ fn sessions_exhausted() -> Fault {
 pub(crate) struct KeyStores {
     fleet: Arc<FleetKeyStore>,
     default: Arc<dyn KeyStore>,
-    connected: ArcSwap<HashMap<Arc<str>, Arc<Pool>>>,
+    connected: ArcSwap<HashMap<Arc<str>, Arc<dyn Connection>>>,
 }
 
 impl KeyStores {
@@ -178,7 +203,7 @@ impl KeyStores {
 
     /// A custom key store that is connected.
     pub(crate) fn connected(&self, id: &str) -> Option<Arc<dyn KeyStore>> {
-        self.connected.load().get(id).map(|pool| Arc::clone(pool) as Arc<dyn KeyStore>)
+        self.connected.load().get(id).map(|connection| Arc::clone(connection) as Arc<dyn KeyStore>)
     }
 
     /// The store that holds a key's material; none if its custom key store is not connected.
@@ -200,23 +225,23 @@ impl KeyStores {
     /// Those of the store: something may remain. A store that is not connected is `Unreachable`.
     pub(crate) async fn clear(&self, planned: &PlannedKey) -> Result<(), KeyStoreError> {
         let store = planned.custom_key_store.as_str();
-        let Some(pool) = self.connected.load().get(store).map(Arc::clone) else {
+        let Some(connection) = self.connected.load().get(store).map(Arc::clone) else {
             return Err(KeyStoreError::Unreachable(format!("{store} is not connected")));
         };
-        pool.clear(&planned.realm.key_arn(planned.id)).await
+        connection.clear(&planned.realm.key_arn(planned.id)).await
     }
 
     /// Puts a connection to use.
-    pub(crate) fn connect(&self, id: &CustomKeyStoreId, pool: &Arc<Pool>) {
+    pub(crate) fn connect(&self, id: &CustomKeyStoreId, connection: &Arc<dyn Connection>) {
         self.connected.rcu(|connected| {
             let mut connected = HashMap::clone(connected);
-            connected.insert(id.as_str().into(), Arc::clone(pool));
+            connected.insert(id.as_str().into(), Arc::clone(connection));
             connected
         });
     }
 
     /// Takes a connection out of use and returns it, to be closed.
-    pub(crate) fn disconnect(&self, id: &CustomKeyStoreId) -> Option<Arc<Pool>> {
+    pub(crate) fn disconnect(&self, id: &CustomKeyStoreId) -> Option<Arc<dyn Connection>> {
         let before = self.connected.rcu(|connected| {
             let mut connected = HashMap::clone(connected);
             connected.remove(id.as_str());

@@ -6,23 +6,23 @@ use super::Kms;
 use super::custom_key_store::trust_anchor;
 use crate::cloudhsm::Zone;
 use crate::ids::{CustomKeyStoreId, RealmId};
-use crate::keystore::{Connect, Pool};
+use crate::keystore::{Connect, Connection, Pool};
 use crate::records::{ConnectionError, ConnectionState, CustomKeyStore};
 
 /// Connects a store that is `CONNECTING`, and writes down what became of it.
 pub(super) async fn connect(kms: Arc<Kms>, realm: RealmId, id: CustomKeyStoreId) {
     let outcome = match make(&kms, &realm, &id).await {
-        Ok(pool) => {
+        Ok(connection) => {
             // In use before anybody is told that it is.
-            kms.key_stores.connect(&id, &pool);
+            kms.key_stores.connect(&id, &connection);
             ConnectionState::Connected
         }
         Err(error) => ConnectionState::Failed(error),
     };
     if !write_down(&kms, realm, id.clone(), outcome).await
-        && let Some(pool) = kms.key_stores.disconnect(&id)
+        && let Some(connection) = kms.key_stores.disconnect(&id)
     {
-        pool.close().await;
+        connection.close().await;
     }
 }
 
@@ -30,7 +30,7 @@ async fn make(
     kms: &Kms,
     realm: &RealmId,
     id: &CustomKeyStoreId,
-) -> Result<Arc<Pool>, ConnectionError> {
+) -> Result<Arc<dyn Connection>, ConnectionError> {
     let state = kms.registry.state();
     let store = state.custom_key_store(realm, id).ok_or(ConnectionError::InternalError)?;
     let cluster = state.cluster(realm, &store.cluster).ok_or(ConnectionError::ClusterNotFound)?;
@@ -48,7 +48,7 @@ async fn make(
         ConnectionError::InternalError
     })?;
     let (store, cluster) = (Arc::clone(store), Arc::clone(cluster));
-    Connect { registry: kms.registry.clone(), store, cluster, anchor }.run().await
+    Ok(Connect { registry: kms.registry.clone(), store, cluster, anchor }.run().await?)
 }
 
 /// Returns whether the outcome stands: a store may have been disconnected meanwhile.
@@ -99,7 +99,7 @@ async fn resume(kms: &Kms, store: &CustomKeyStore) {
     match trust_anchor(&store.trust_anchor, kms.clock.now()) {
         Ok(anchor) => {
             let pool = Pool::resume(kms.registry.clone(), store, anchor).await;
-            kms.key_stores.connect(&store.id, &pool);
+            kms.key_stores.connect(&store.id, &(pool as Arc<dyn Connection>));
         }
         Err(fault) => {
             tracing::error!(store = %store.id, %fault, "a key store is not connected again");

@@ -39,8 +39,8 @@ impl Operation for DisconnectCustomKeyStore {
             }
         })
         .await?;
-        if let Some(pool) = call.kms.key_stores.disconnect(&id) {
-            pool.close().await;
+        if let Some(connection) = call.kms.key_stores.disconnect(&id) {
+            connection.close().await;
         }
         stores::change(call, &input.id, |_, store| {
             if store.connection == ConnectionState::Disconnecting {

@@ -143,6 +143,12 @@ impl Dispatcher {
         &self.kms.clock
     }
 
+    /// What every operation works with.
+    #[cfg(test)]
+    pub(crate) fn kms(&self) -> &Arc<Kms> {
+        &self.kms
+    }
+
     /// Switches the HSMs of all clusters off.
     pub(crate) async fn stop_hsms(&self) {
         self.kms.cloudhsm.stop().await;

@@ -11,14 +11,13 @@ mod pool;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest;
 use strongroom_hsm::{Client, HsmError, KeyHandle, Plaintext, Refusal};
 use zeroize::Zeroizing;
 
 use self::node::Node;
-use super::{DataKey, KeyStore, KeyStoreError};
+use super::{Connection, DataKey, KeyStore, KeyStoreError, label};
 use crate::ids::KeyArn;
-use crate::records::{Material, MaterialId};
+use crate::records::Material;
 
 pub(crate) use login::{Connect, KMSUSER};
 pub(crate) use pool::Pool;
@@ -70,7 +69,7 @@ fn owned(plaintext: &Plaintext) -> Zeroizing<Vec<u8>> {
 impl Pool {
     /// Has the first HSM that can do some work with a key.
     async fn work(&self, material: &Material, work: Work<'_>) -> Result<Done, KeyStoreError> {
-        let label = label(material)?;
+        let label = label::of(material)?;
         let mut failure = Failure::default();
         for is_last_round in [false, true] {
             for node in self.in_turn() {
@@ -126,7 +125,7 @@ impl Failure {
             return Err(KeyStoreError::NotAuthentic);
         }
         if !error.another_hsm_may_succeed() {
-            return Err(KeyStoreError::Hsm(error));
+            return Err(error.into());
         }
         match &error {
             HsmError::Refused(Refusal::KeyNotFound { .. }) => self.is_key_missing = true,
@@ -160,12 +159,18 @@ impl Failure {
     }
 }
 
-impl Pool {
-    /// Destroys what was made for a key that does not exist.
-    pub(super) async fn clear(&self, key: &KeyArn) -> Result<(), KeyStoreError> {
+#[async_trait]
+impl Connection for Pool {
+    async fn clear(&self, key: &KeyArn) -> Result<(), KeyStoreError> {
         self.delete_labelled(&key.to_string()).await
     }
 
+    async fn close(&self) {
+        self.log_out().await;
+    }
+}
+
+impl Pool {
     /// Destroys the keys with a label on every HSM. All have to answer: one that does not may keep its copy.
     async fn delete_labelled(&self, label: &str) -> Result<(), KeyStoreError> {
         self.look_for_request().await;
@@ -190,7 +195,7 @@ impl KeyStore for Pool {
         loop {
             let members = self.members_in_zones(ZONES_MIN).ok_or(KeyStoreError::TooFewHsms)?;
             let (failed, error) = match make_everywhere(&members, &label).await {
-                Ok(handle) => return Ok(material(&label, handle)),
+                Ok(handle) => return Ok(label::material(&label, &handle.0.to_be_bytes())),
                 Err(failure) => failure,
             };
             // What was made cannot be used without its copies.
@@ -267,13 +272,13 @@ impl KeyStore for Pool {
     }
 
     async fn delete(&self, material: &Material) -> Result<(), KeyStoreError> {
-        self.delete_labelled(label(material)?).await
+        self.delete_labelled(label::of(material)?).await
     }
 
     fn is_available(&self, material: &Material) -> bool {
         // By the guide a key stays `Enabled` while its store is connected, even if no HSM answers; one whose
         // material is gone becomes unavailable.
-        label(material).is_ok_and(|label| !self.is_missing(label))
+        label::of(material).is_ok_and(|label| !self.is_missing(label))
     }
 }
 
@@ -317,25 +322,9 @@ async fn delete_everywhere(members: &[Member], label: &str) -> Result<(), HsmErr
     outcome
 }
 
-/// The reference is the label; the id tells this material from any other.
-fn material(label: &str, handle: KeyHandle) -> Material {
-    let mut input = label.as_bytes().to_vec();
-    input.extend_from_slice(&handle.0.to_be_bytes());
-    let digest = digest::digest(&digest::SHA256, &input);
-    let mut id = [0; 32];
-    for (to, from) in id.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    Material::made(MaterialId(id), label.as_bytes())
-}
-
 /// Bytes to be drawn, as an HSM counts them.
 fn drawn(bytes: usize) -> Result<u16, KeyStoreError> {
     Ok(u16::try_from(bytes).map_err(|_| HsmError::Refused(Refusal::TooLong))?)
-}
-
-fn label(material: &Material) -> Result<&str, KeyStoreError> {
-    std::str::from_utf8(&material.reference).map_err(|_| KeyStoreError::MaterialMissing)
 }
 
 #[cfg(test)]

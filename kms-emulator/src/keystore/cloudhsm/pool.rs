@@ -84,7 +84,7 @@ impl Pool {
     }
 
     /// Logs all sessions out; none is opened any more.
-    pub(crate) async fn close(&self) {
+    pub(super) async fn log_out(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
         let nodes = self.nodes();
         let sessions = nodes.iter().flat_map(|node| node.take_sessions());
