@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::certificates::CertificateFault;
 use crate::codec::{Malformed, wire_enum};
 use crate::key::KeyHandle;
+use crate::limits::QUORUM_TOKEN_SECONDS_MAX;
 use crate::user::{Role, UserId, UserName};
 
 wire_enum! {
@@ -168,6 +169,9 @@ wire_enum! {
             /// The number given.
             user: UserId,
         },
+        /// The time for which tokens are to be good is out of range.
+        #[error("HSM Error: a token timeout is of 1 to {QUORUM_TOKEN_SECONDS_MAX} seconds")]
+        TokenTimeoutOutOfRange = 40,
     }
 }
 

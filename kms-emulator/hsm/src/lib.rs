@@ -70,7 +70,7 @@ pub use conditions::Conditions;
 pub use control::Provider;
 pub use device::{
     Config, DataKeyPair, Device, Fleet, ImportKey, ImportParameters, ImportedKey, KeyToken, Port,
-    QuorumService, SessionId,
+    QuorumService, SessionId, TokenStage,
 };
 pub use error::{HsmError, Refusal};
 pub use factory::Factory;

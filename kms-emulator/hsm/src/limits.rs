@@ -66,8 +66,12 @@ pub const QUORUM_TOKENS_MAX: usize = 1_024;
 /// Most quorum tokens that one answer lists, the newest: those fit into a frame.
 pub const QUORUM_TOKENS_LISTED_MAX: usize = 80;
 
-/// Time for which a quorum token is sure to be kept, in seconds.
+/// Time for which a quorum token is good, in seconds, where an officer has set no other: to be approved, and once it is
+/// to be used.
 pub const QUORUM_TOKEN_SECONDS: u32 = 600;
+
+/// Longest such time that an officer can set, in seconds: a day.
+pub const QUORUM_TOKEN_SECONDS_MAX: u32 = 86_400;
 
 /// Longest quorum token, in bytes.
 pub const QUORUM_TOKEN_BYTES_MAX: usize = 512;

@@ -61,6 +61,18 @@ wire_struct! {
         /// Wraps the exported key tokens of a fleet; made when first needed.
         pub(crate) domain_key: Option<Arc<KeyBytes>>,
         pub(crate) quorum: Trailing<QuorumState>,
+        pub(crate) token_timeouts: Trailing<TokenTimeouts>,
+    }
+}
+
+wire_struct! {
+    /// For how long quorum tokens are good, in seconds, where an officer has set it.
+    #[derive(Clone, Default)]
+    pub(crate) struct TokenTimeouts {
+        /// To be approved.
+        pub(crate) generated: Option<u32>,
+        /// To be used, once approved.
+        pub(crate) approved: Option<u32>,
     }
 }
 
@@ -111,6 +123,7 @@ impl Default for Contents {
             next_handle: FIRST_HANDLE,
             domain_key: None,
             quorum: Trailing::default(),
+            token_timeouts: Trailing::default(),
         }
     }
 }
@@ -284,14 +297,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_before_there_was_a_quorum_still_opens() {
+    fn what_was_sealed_before_the_last_members_were_introduced_still_opens() {
         let mut contents = Contents::default();
         contents.add_user(user("kmsuser")).unwrap();
         let now = crate::codec::encode(&contents);
-        // Two values and the number of keys.
-        let before = now.get(..now.len() - 6).unwrap();
-        let opened: Contents = crate::codec::decode(before).unwrap();
-        assert_eq!((opened.users.len(), opened.quorum.keys.len()), (1, 0));
+        // Two timeouts that are not set; before them, of the quorum, two values and the number of keys.
+        for later in [2, 2 + 6] {
+            let before = now.get(..now.len() - later).unwrap();
+            let opened: Contents = crate::codec::decode(before).unwrap();
+            assert_eq!((opened.users.len(), opened.quorum.keys.len()), (1, 0));
+            assert_eq!(opened.token_timeouts.approved, None);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! in order. What does not decode is refused, never guessed at.
 
 use crate::codec::{Blob, List, Text, decode, encode, wire_enum, wire_struct};
-use crate::device::QuorumService;
+use crate::device::{QuorumService, TokenStage};
 use crate::error::{HsmError, Refusal};
 use crate::key::{Attribute, AttributeValue, KeyHandle, KeyInfo, Label, Possession};
 use crate::limits::{
@@ -250,6 +250,15 @@ wire_enum! {
             /// Everybody's.
             all: bool,
         },
+        /// Sets for how long tokens are good. CO only.
+        SetTokenTimeout = 0x47 {
+            /// Of which tokens.
+            stage: TokenStage,
+            /// Their time, in seconds.
+            seconds: u32,
+        },
+        /// Asks for how long tokens are good. Needs no login.
+        TokenTimeouts = 0x48,
         /// Asks for one of the certificates. Needs no login.
         Certificate = 0x50 {
             /// Which one.
@@ -376,6 +385,13 @@ wire_enum! {
         Certificate = 18 {
             /// In PEM.
             certificate: Pem,
+        },
+        /// For how long tokens are good.
+        TokenTimeouts = 19 {
+            /// To be approved, in seconds.
+            generated: u32,
+            /// To be used once approved, in seconds.
+            approved: u32,
         },
     }
 }
@@ -505,6 +521,7 @@ impl Command {
                 | Self::SetAttribute { .. }
                 | Self::RegisterQuorumKey { .. }
                 | Self::SetQuorumValue { .. }
+                | Self::SetTokenTimeout { .. }
                 | Self::ApproveToken { .. }
                 | Self::ExtractUser { .. }
                 | Self::InsertUser { .. }

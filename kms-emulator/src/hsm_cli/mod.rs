@@ -25,7 +25,6 @@ use std::io;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use strongroom_hsm::limits::QUORUM_TOKEN_SECONDS;
 use strongroom_hsm::{HsmError, Refusal};
 
 use crate::mgmt::MgmtError;
@@ -84,11 +83,6 @@ pub enum CliError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     NoRandomness,
-    /// The time of tokens is a property of these HSMs.
-    #[error(
-        "quorum tokens are good for {QUORUM_TOKEN_SECONDS} seconds in these HSMs, which cannot be changed"
-    )]
-    FixedTimeout,
     /// A new password would take the user's second factor away, and nobody said that it shall.
     #[error(
         "{0} has a second factor, which a new password takes away: say so with --deregister-mfa, or keep one \

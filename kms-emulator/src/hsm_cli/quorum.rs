@@ -7,9 +7,9 @@ use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use strongroom_hsm::limits::{QUORUM_TOKEN_SECONDS, REGISTRATION_TOKEN_BYTES_MAX};
+use strongroom_hsm::limits::REGISTRATION_TOKEN_BYTES_MAX;
 use strongroom_hsm::wire::{QuorumTokenInfo, token_file};
-use strongroom_hsm::{List, QuorumService};
+use strongroom_hsm::{List, QuorumService, TokenStage};
 
 use super::session::Session;
 use super::token_file::{self, OwnToken, OwnTokens, QuorumTokens, VERSION};
@@ -130,24 +130,28 @@ impl Session {
         Ok(json!("Set Quorum Value successful"))
     }
 
-    /// `quorum token-sign list-timeouts`: these HSMs keep one time for both.
+    /// `quorum token-sign list-timeouts`, which needs no login. Where HSMs differ, the shorter times are what a token
+    /// can count on.
     ///
     /// # Errors
     ///
-    /// [`CliError::NotLoggedIn`].
-    pub fn token_timeouts(&self) -> Answer {
-        self.user()?;
-        Ok(json!({ "generated": QUORUM_TOKEN_SECONDS, "approved": QUORUM_TOKEN_SECONDS }))
+    /// [`CliError::Hsm`].
+    pub async fn token_timeouts(&self) -> Answer {
+        let all = self.on_each(async |client| client.token_timeouts().await).await?;
+        let generated = all.iter().map(|(generated, _)| *generated).min();
+        let approved = all.iter().map(|(_, approved)| *approved).min();
+        Ok(json!({ "generated": generated, "approved": approved }))
     }
 
-    /// `quorum token-sign set-timeout`: refused, as these HSMs keep theirs.
+    /// `quorum token-sign set-timeout`.
     ///
     /// # Errors
     ///
-    /// [`CliError::NotLoggedIn`], [`CliError::FixedTimeout`].
-    pub fn set_token_timeout(&self) -> Answer {
+    /// As [`Session::list_tokens`].
+    pub async fn set_token_timeout(&self, stage: TokenStage, seconds: u32) -> Answer {
         self.user()?;
-        Err(CliError::FixedTimeout)
+        self.on_each(async |client| client.set_token_timeout(stage, seconds).await).await?;
+        Ok(json!("Set token timeout successful"))
     }
 
     /// `user change-quorum token-sign register`: registers the key of the user who is logged in.

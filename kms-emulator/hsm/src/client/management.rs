@@ -1,7 +1,7 @@
 //! Calls that change who may do what: shares and attributes of keys, copies of users, quorums.
 
 use super::Client;
-use crate::device::QuorumService;
+use crate::device::{QuorumService, TokenStage};
 use crate::error::HsmError;
 use crate::key::{Attribute, AttributeValue, KeyHandle};
 use crate::user::{SecondFactorKey, UserId, UserName};
@@ -108,6 +108,25 @@ impl Client {
     pub async fn quorum_value(&self, service: QuorumService) -> Result<u8, HsmError> {
         let command = Command::QuorumValue { service };
         expect!(self, command, Response::QuorumValue { value } => value)
+    }
+
+    /// Sets for how long tokens are good, in seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`HsmError::Refused`] with [`TokenTimeoutOutOfRange`](crate::Refusal::TokenTimeoutOutOfRange).
+    pub async fn set_token_timeout(&self, stage: TokenStage, seconds: u32) -> Result<(), HsmError> {
+        self.done(Command::SetTokenTimeout { stage, seconds }).await
+    }
+
+    /// Asks for how long tokens are good, in seconds: to be approved, and to be used once they are.
+    ///
+    /// # Errors
+    ///
+    /// Those of every call.
+    pub async fn token_timeouts(&self) -> Result<(u32, u32), HsmError> {
+        let command = Command::TokenTimeouts;
+        expect!(self, command, Response::TokenTimeouts { generated, approved } => (generated, approved))
     }
 
     /// Asks for a token to be approved; returns its number and what is to be signed.

@@ -26,8 +26,8 @@ use tokio::sync::watch;
 
 pub use self::fleet::{DataKeyPair, Fleet};
 pub use self::import::{ImportKey, ImportParameters, ImportedKey};
-pub use self::quorum::QuorumService;
 use self::quorum::Tokens;
+pub use self::quorum::{QuorumService, TokenStage};
 use self::sessions::Sessions;
 pub use self::sessions::{Port, SessionId};
 pub use self::token::KeyToken;
@@ -208,6 +208,10 @@ impl Device {
                 self.set_quorum_value(session, service, value)
             }
             Command::QuorumValue { service } => self.quorum_value(session, service),
+            Command::SetTokenTimeout { stage, seconds } => {
+                self.set_token_timeout(session, stage, seconds)
+            }
+            Command::TokenTimeouts => self.token_timeouts(),
             Command::GetToken { service } => self.get_token(session, service),
             Command::ApproveToken { file, approver, signature } => {
                 self.approve_token(session, &file, &approver, &signature)

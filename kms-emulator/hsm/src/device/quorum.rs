@@ -13,10 +13,10 @@ use crate::codec::{List, decode, encode, wire_enum, wire_struct};
 use crate::crypto;
 use crate::error::Refusal;
 use crate::limits::{
-    QUORUM_APPROVALS_MAX, QUORUM_TOKEN_SECONDS, QUORUM_TOKENS_LISTED_MAX, QUORUM_TOKENS_MAX,
-    QUORUM_VALUE_MAX,
+    QUORUM_APPROVALS_MAX, QUORUM_TOKEN_SECONDS, QUORUM_TOKEN_SECONDS_MAX, QUORUM_TOKENS_LISTED_MAX,
+    QUORUM_TOKENS_MAX, QUORUM_VALUE_MAX,
 };
-use crate::state::{Contents, QuorumState};
+use crate::state::{Contents, QuorumState, TokenTimeouts};
 use crate::user::{Role, SecondFactorKey, UserId, UserName};
 use crate::wire::{
     QuorumToken, QuorumTokenFile, QuorumTokenInfo, QuorumTokenList, RegistrationToken, Response,
@@ -62,6 +62,17 @@ impl QuorumService {
     }
 }
 
+wire_enum! {
+    /// How far a token has come.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum TokenStage as "stage of a token" {
+        /// It waits for approvals.
+        Generated = 1,
+        /// It has enough of them.
+        Approved = 2,
+    }
+}
+
 wire_struct! {
     /// What officers sign.
     struct TokenBody {
@@ -83,6 +94,8 @@ pub(super) struct Pending {
     bytes: QuorumToken,
     issued: Duration,
     approvers: Vec<(UserId, UserName)>,
+    /// When the last of them came.
+    approved: Duration,
 }
 
 /// The tokens of a device since it was switched on.
@@ -106,10 +119,11 @@ impl Device {
     ) -> Result<Response, Refusal> {
         self.officer(session)?;
         let login = self.logged_in(session)?;
-        let hsm_id = self.state()?.hardware.hsm_id.clone();
+        let state = self.state()?;
+        let hsm_id = state.hardware.hsm_id.clone();
         let now = self.clock.now();
         let mut tokens = lock(&self.tokens);
-        tokens.make_room(now)?;
+        tokens.make_room(&Terms { now, contents: &state.contents })?;
         let id = tokens.given_out.wrapping_add(1);
         let body = TokenBody {
             id,
@@ -128,6 +142,7 @@ impl Device {
             bytes: bytes.clone(),
             issued: now,
             approvers: Vec::new(),
+            approved: now,
         });
         Ok(Response::QuorumToken { id, token: bytes })
     }
@@ -157,7 +172,9 @@ impl Device {
         let key = state.contents.quorum.keys.get(&user.id).ok_or(Refusal::NoQuorumKey)?;
         let signed: List<QuorumToken, { crate::limits::CLUSTER_MEMBERS_MAX }> =
             decode(file.as_slice()).map_err(|_| Refusal::MalformedCommand)?;
+        let now = self.clock.now();
         let mut tokens = lock(&self.tokens);
+        tokens.forget_over(&Terms { now, contents: &state.contents });
         let own = |pending: &&mut Pending| signed.as_slice().contains(&pending.bytes);
         let pending = tokens.pending.iter_mut().find(own).ok_or(Refusal::NoSuchToken)?;
         if !crypto::verify_rsa(key.as_slice(), file.as_slice(), signature.as_slice()) {
@@ -170,14 +187,17 @@ impl Device {
             return Err(Refusal::CapacityExhausted);
         }
         pending.approvers.push((user.id, user.name.clone()));
+        pending.approved = now;
         Ok(())
     }
 
     pub(super) fn list_tokens(&self, session: SessionId) -> Result<Response, Refusal> {
         self.officer(session)?;
         let (state, now) = (self.state()?, self.clock.now());
+        let terms = Terms { now, contents: &state.contents };
         let mut list = Vec::new();
-        let tokens = lock(&self.tokens);
+        let mut tokens = lock(&self.tokens);
+        tokens.forget_over(&terms);
         let older = tokens.pending.len().saturating_sub(QUORUM_TOKENS_LISTED_MAX);
         for pending in tokens.pending.iter().skip(older) {
             let approvers = pending.approvers.iter().map(|(_, name)| name.clone()).collect();
@@ -185,7 +205,7 @@ impl Device {
                 id: pending.id,
                 service: pending.service,
                 user: pending.user_name.clone(),
-                validity_seconds: pending.validity(now),
+                validity_seconds: terms.remaining(pending),
                 required: state.contents.quorum.value(pending.service),
                 approvers: List::new(approvers).map_err(|_| Refusal::TooLong)?,
             });
@@ -243,6 +263,36 @@ impl Device {
         })?;
         self.spend(&quorum);
         Ok(())
+    }
+
+    pub(super) fn token_timeouts(&self) -> Result<Response, Refusal> {
+        let state = self.state()?;
+        let timeouts = &state.contents.token_timeouts;
+        let (generated, approved) =
+            (timeouts.seconds(TokenStage::Generated), timeouts.seconds(TokenStage::Approved));
+        Ok(Response::TokenTimeouts { generated, approved })
+    }
+
+    pub(super) fn set_token_timeout(
+        &self,
+        session: SessionId,
+        stage: TokenStage,
+        seconds: u32,
+    ) -> Result<Response, Refusal> {
+        self.officer(session)?;
+        let outcome = self.try_set_token_timeout(stage, seconds);
+        self.record(session, Opcode::SetTokenTimeout, Subject::Nothing, &outcome)?;
+        outcome.map(|()| Response::Done)
+    }
+
+    fn try_set_token_timeout(&self, stage: TokenStage, seconds: u32) -> Result<(), Refusal> {
+        if !(1..=QUORUM_TOKEN_SECONDS_MAX).contains(&seconds) {
+            return Err(Refusal::TokenTimeoutOutOfRange);
+        }
+        self.change(|contents| {
+            *contents.token_timeouts.of_mut(stage) = Some(seconds);
+            Ok(())
+        })
     }
 
     pub(super) fn register_quorum_key(
@@ -310,7 +360,9 @@ impl Device {
         if required <= 1 {
             return Ok(Quorum { token: None });
         }
-        let tokens = lock(&self.tokens);
+        let (state, now) = (self.state()?, self.clock.now());
+        let mut tokens = lock(&self.tokens);
+        tokens.forget_over(&Terms { now, contents: &state.contents });
         let approved = tokens.pending.iter().find(|pending| {
             pending.service == service
                 && pending.user == login.user
@@ -327,23 +379,74 @@ impl Device {
     }
 }
 
-impl Pending {
-    /// Seconds for which the token is sure to be kept; it serves longer if there is room.
-    fn validity(&self, now: Duration) -> u32 {
-        let age = now.saturating_sub(self.issued).as_secs();
-        QUORUM_TOKEN_SECONDS.saturating_sub(u32::try_from(age).unwrap_or(u32::MAX))
+/// What decides how long a token is good.
+struct Terms<'a> {
+    now: Duration,
+    contents: &'a Contents,
+}
+
+impl Terms<'_> {
+    /// Seconds for which a token is sure to be kept.
+    fn remaining(&self, pending: &Pending) -> u32 {
+        let (stage, since) = self.stage(pending);
+        let age = u32::try_from(self.now.saturating_sub(since).as_secs()).unwrap_or(u32::MAX);
+        self.contents.token_timeouts.seconds(stage).saturating_sub(age)
+    }
+
+    /// Whether a token serves no more: its time is over, and an officer has set that time. The time that tokens have
+    /// by themselves only says which may go when there is no room (CloudHSM user guide, *quorum authentication*).
+    fn is_over(&self, pending: &Pending) -> bool {
+        let (stage, _) = self.stage(pending);
+        self.contents.token_timeouts.of(stage).is_some() && self.remaining(pending) == 0
+    }
+
+    /// How far a token has come, and since when.
+    fn stage(&self, pending: &Pending) -> (TokenStage, Duration) {
+        let required = self.contents.quorum.value(pending.service);
+        if pending.approvers.len() < usize::from(required) {
+            (TokenStage::Generated, pending.issued)
+        } else {
+            (TokenStage::Approved, pending.approved)
+        }
     }
 }
 
 impl Tokens {
+    /// Forgets the tokens that serve no more.
+    fn forget_over(&mut self, terms: &Terms<'_>) {
+        self.pending.retain(|pending| !terms.is_over(pending));
+    }
+
     /// Forgets the oldest token whose time is over, if there are as many as there can be.
-    fn make_room(&mut self, now: Duration) -> Result<(), Refusal> {
+    fn make_room(&mut self, terms: &Terms<'_>) -> Result<(), Refusal> {
+        self.forget_over(terms);
         if self.pending.len() < QUORUM_TOKENS_MAX {
             return Ok(());
         }
-        let over = self.pending.iter().position(|pending| pending.validity(now) == 0);
+        let over = self.pending.iter().position(|pending| terms.remaining(pending) == 0);
         self.pending.remove(over.ok_or(Refusal::CapacityExhausted)?);
         Ok(())
+    }
+}
+
+impl TokenTimeouts {
+    /// The time of the tokens at a stage, in seconds.
+    fn seconds(&self, stage: TokenStage) -> u32 {
+        self.of(stage).unwrap_or(QUORUM_TOKEN_SECONDS)
+    }
+
+    fn of(&self, stage: TokenStage) -> Option<u32> {
+        match stage {
+            TokenStage::Generated => self.generated,
+            TokenStage::Approved => self.approved,
+        }
+    }
+
+    fn of_mut(&mut self, stage: TokenStage) -> &mut Option<u32> {
+        match stage {
+            TokenStage::Generated => &mut self.generated,
+            TokenStage::Approved => &mut self.approved,
+        }
     }
 }
 
@@ -382,19 +485,58 @@ mod tests {
             bytes: QuorumToken::default(),
             issued,
             approvers: Vec::new(),
+            approved: issued,
         }
+    }
+
+    /// An HSM whose user management needs two officers.
+    fn contents() -> Contents {
+        let mut contents = Contents::default();
+        contents.quorum.user_management = 2;
+        contents
+    }
+
+    /// What is left of the time of a token, if it still serves.
+    fn left(contents: &Contents, pending: &Pending, seconds: u64) -> Option<u32> {
+        let terms = Terms { now: Duration::from_secs(seconds), contents };
+        (!terms.is_over(pending)).then(|| terms.remaining(pending))
+    }
+
+    #[test]
+    fn each_stage_of_a_token_has_its_time() {
+        let mut contents = contents();
+        let mut token = pending(1, Duration::from_secs(100));
+        // By themselves, tokens outlast their time.
+        assert_eq!(left(&contents, &token, 699), Some(1));
+        assert_eq!(left(&contents, &token, 10_000), Some(0));
+        *contents.token_timeouts.of_mut(TokenStage::Generated) = Some(30);
+        assert_eq!(left(&contents, &token, 129), Some(1));
+        assert_eq!(left(&contents, &token, 130), None);
+
+        token.approvers.push((UserId(2), UserName::parse("anna").unwrap()));
+        token.approved = Duration::from_secs(110);
+        // One of two.
+        assert_eq!(left(&contents, &token, 130), None);
+        token.approvers.push((UserId(3), UserName::parse("boris").unwrap()));
+        token.approved = Duration::from_secs(120);
+        assert_eq!(left(&contents, &token, 10_000), Some(0));
+        *contents.token_timeouts.of_mut(TokenStage::Approved) = Some(60);
+        assert_eq!(left(&contents, &token, 179), Some(1));
+        assert_eq!(left(&contents, &token, 180), None);
     }
 
     #[test]
     fn tokens_are_bounded_and_the_oldest_of_those_that_are_over_goes() {
+        let contents = contents();
+        let at = |now| Terms { now, contents: &contents };
         let mut tokens = Tokens::default();
         for id in 0..QUORUM_TOKENS_MAX {
-            tokens.make_room(Duration::ZERO).unwrap();
+            tokens.make_room(&at(Duration::ZERO)).unwrap();
             tokens.pending.push(pending(id as u32, Duration::ZERO));
         }
-        assert_eq!(tokens.make_room(Duration::ZERO), Err(Refusal::CapacityExhausted));
+        assert_eq!(tokens.make_room(&at(Duration::ZERO)), Err(Refusal::CapacityExhausted));
         let later = Duration::from_secs(QUORUM_TOKEN_SECONDS.into());
-        tokens.make_room(later).unwrap();
+        tokens.make_room(&at(later)).unwrap();
         assert_eq!(tokens.pending.len(), QUORUM_TOKENS_MAX - 1);
         assert_eq!(tokens.pending[0].id, 1);
     }

@@ -229,13 +229,13 @@ pub(super) enum TokenSignCommand {
     },
     /// List for how many seconds tokens are good
     ListTimeouts,
-    /// Set for how many seconds tokens are good, which these HSMs refuse
+    /// Set for how many seconds tokens are good
     SetTimeout {
-        /// Before they are approved
+        /// To be approved
         #[arg(long, required_unless_present = "approved")]
         generated: Option<u32>,
-        /// After
-        #[arg(long)]
+        /// To be used, once approved
+        #[arg(long, conflicts_with = "generated")]
         approved: Option<u32>,
     },
 }

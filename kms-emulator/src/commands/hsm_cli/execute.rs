@@ -1,6 +1,6 @@
 //! What each command does with a session.
 
-use strongroom_hsm::QuorumService;
+use strongroom_hsm::{QuorumService, TokenStage};
 use strongroom_kms::hsm_cli::{Answer, CliError, Login, Session, TokenService};
 use strongroom_kms::mgmt::{Console, MgmtError};
 use zeroize::Zeroizing;
@@ -94,8 +94,15 @@ impl TokenSignCommand {
                 let approval = approval.approval.as_deref();
                 session.set_quorum_value(service_of(&service), value, approval).await
             }
-            Self::ListTimeouts => session.token_timeouts(),
-            Self::SetTimeout { generated: _, approved: _ } => session.set_token_timeout(),
+            Self::ListTimeouts => session.token_timeouts().await,
+            Self::SetTimeout { generated: Some(seconds), .. } => {
+                session.set_token_timeout(TokenStage::Generated, seconds).await
+            }
+            Self::SetTimeout { generated: None, approved } => {
+                // One of the two is there.
+                let seconds = approved.unwrap_or_default();
+                session.set_token_timeout(TokenStage::Approved, seconds).await
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use strongroom_hsm::QuorumService;
+use strongroom_hsm::{QuorumService, TokenStage};
 
 use super::hsm_cli::{ADMIN, sentence};
 use super::quorum::Signer;
@@ -201,6 +201,25 @@ async fn unusable_files_of_tokens_are_refused_with_what_is_wrong() {
         assert!(sentence(&refused).contains(fault), "{refused:?}");
     }
     assert_eq!(admin.user_list().await.unwrap()["users"].as_array().unwrap().len(), 2);
-    let timeout = admin.set_token_timeout();
-    assert!(sentence(&timeout).contains("600 seconds"), "{timeout:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_good_for_as_long_as_an_officer_says() {
+    let cluster = Cluster::start().await;
+    cluster.cli(None).await.activate("NewPassword1").await.unwrap();
+    let stranger = cluster.cli(None).await;
+    let listed = stranger.token_timeouts().await.unwrap();
+    assert_eq!(listed, json!({ "generated": 600, "approved": 600 }));
+    assert!(stranger.set_token_timeout(TokenStage::Generated, 900).await.is_err());
+
+    let admin = cluster.cli(ADMIN).await;
+    let set = admin.set_token_timeout(TokenStage::Generated, 900).await.unwrap();
+    assert_eq!(set, "Set token timeout successful");
+    admin.set_token_timeout(TokenStage::Approved, 60).await.unwrap();
+    for seconds in [0, 86_401] {
+        let refused = admin.set_token_timeout(TokenStage::Approved, seconds).await;
+        assert!(sentence(&refused).contains("1 to 86400 seconds"), "{refused:?}");
+    }
+    let listed = stranger.token_timeouts().await.unwrap();
+    assert_eq!(listed, json!({ "generated": 900, "approved": 60 }));
 }
