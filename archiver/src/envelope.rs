@@ -32,6 +32,7 @@ pub(crate) const CONTEXT_LOCATION: &str = "strongroom-location";
 pub(crate) const CONTEXT_KIND: &str = "strongroom-kind";
 const CONTEXT_OBJECT: &str = "strongroom-object";
 const CONTEXT_FORMAT: &str = "strongroom-format";
+const CONTEXT_BRANCHES: &str = "strongroom-branches";
 
 /// Seals and opens the objects of one location.
 pub struct Envelope {
@@ -54,6 +55,11 @@ impl Wrapping {
             (key.provider_id.clone(), without_iv(&key.provider_info).to_vec())
         };
         Some(Self(keys.map(named).collect()))
+    }
+
+    /// Keys with these names.
+    pub(crate) fn of_names(names: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        Self(names.into_iter().collect())
     }
 
     /// These keys and those.
@@ -122,14 +128,19 @@ impl Envelope {
         self.seal_with(name, plain, &[]).await
     }
 
-    /// Seals the secrets of an epoch after the first, which go with the format called `format`.
+    /// Seals the secrets of an epoch, which go with the format called `format`, where it has a name, and with the branch
+    /// keys called `branches`, where there are any.
     pub(crate) async fn seal_keys(
         &self,
         name: ObjectName,
         plain: &[u8],
-        format: ObjectId,
+        format: Option<ObjectId>,
+        branches: Option<ObjectId>,
     ) -> Result<Bytes> {
-        self.seal_with(name, plain, &[(CONTEXT_FORMAT, format.to_string())]).await
+        let format = format.map(|id| (CONTEXT_FORMAT, id.to_string()));
+        let branches = branches.map(|id| (CONTEXT_BRANCHES, id.to_string()));
+        let further: Vec<_> = format.into_iter().chain(branches).collect();
+        self.seal_with(name, plain, &further).await
     }
 
     async fn seal_with(
@@ -233,6 +244,11 @@ pub(crate) fn claimed_location(message: &[u8]) -> Option<ObjectId> {
 /// The format that the secrets in a message claim to go with, not authenticated yet.
 pub(crate) fn claimed_format(message: &[u8]) -> Option<ObjectId> {
     claimed(message, CONTEXT_FORMAT)
+}
+
+/// The branch keys that the secrets in a message claim to go with, not authenticated yet.
+pub(crate) fn claimed_branches(message: &[u8]) -> Option<ObjectId> {
+    claimed(message, CONTEXT_BRANCHES)
 }
 
 fn claimed(message: &[u8], key: &str) -> Option<ObjectId> {

@@ -3,6 +3,7 @@
 //! ```text
 //! format         keys/0       what a location is made with
 //! keys/<n>.<id>  keys/<n>     its format and its secrets in epoch n
+//! keys/<n>.<id>.<kind>        the branch keys of epoch n, where data keys are under such
 //! ```
 //!
 //! The highest `keys/<n>` is what counts, and its header names the format that goes with it. An epoch begins with the
@@ -25,7 +26,7 @@ use crate::store::{Family, ObjectName, Store};
 pub(crate) struct Epochs {
     /// The objects of each epoch that has begun.
     begun: BTreeMap<u32, Vec<ObjectName>>,
-    /// Formats of epochs that never began.
+    /// Formats and branch keys of epochs that never began.
     leftovers: Vec<ObjectName>,
 }
 
@@ -40,7 +41,7 @@ impl Epochs {
             }
         }
         for name in names {
-            if let ObjectName::EpochFormat(epoch, _) = name {
+            if let ObjectName::EpochFormat(epoch, _) | ObjectName::BranchKeys(epoch, ..) = name {
                 epochs.begun.get_mut(&epoch).unwrap_or(&mut epochs.leftovers).push(name);
             }
         }
@@ -73,7 +74,9 @@ impl Epochs {
     /// beginning.)
     pub(crate) fn before(&self, epoch: u32) -> Vec<ObjectName> {
         let is_before = |name: &&ObjectName| match name {
-            ObjectName::Keys(its) | ObjectName::EpochFormat(its, _) => *its < epoch,
+            ObjectName::Keys(its)
+            | ObjectName::EpochFormat(its, _)
+            | ObjectName::BranchKeys(its, ..) => *its < epoch,
             _ => false,
         };
         self.begun.values().flatten().chain(&self.leftovers).filter(is_before).copied().collect()

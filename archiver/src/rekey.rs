@@ -12,6 +12,10 @@
 //! No data key is wrapped anew: the tag of a message's header covers the wrapped keys, so that another wrapping would
 //! mean another tag under the same key and nonce. So every byte is encrypted anew, under a data key of its own.
 //!
+//! Where data keys are wrapped by branch keys, step 3 falls away: the epoch has the same branch keys under its own keys, and a
+//! further version of each, so that nothing else lies under the keys that are given up. What was written before stays under
+//! branch keys that the keys before opened once: whoever kept a copy of `keys/` *and* can use those keys still reads it.
+//!
 //! Interrupted wherever, every snapshot can be read under the new keys and the earlier ones, and the next exchange with
 //! the same keys goes on from there.
 //!
@@ -25,7 +29,7 @@ use crate::control::Control;
 use crate::epochs::Epochs;
 use crate::error::{Error, Result};
 use crate::location::{Exchange, Location, NewKeys};
-use crate::prune::{PruneOptions, Pruned, renew_packs};
+use crate::prune::{PruneOptions, Pruned, renew_packs, wait_for_others};
 use crate::snapshot;
 use crate::store::ObjectName;
 
@@ -72,11 +76,15 @@ pub async fn rekey(
     begun();
     let mut rekeyed =
         Rekeyed { changed: true, epoch: location.format().epoch, ..Rekeyed::default() };
-    rekeyed.packs = renew_packs(&location, options, control).await?;
-    rekeyed.runs = renew_runs(&location, control).await?;
-    for stored in snapshot::list_stored(&location).await? {
-        control.check()?;
-        rekeyed.snapshots += u64::from(snapshot::renew(&location, &stored).await?);
+    if location.has_branch_keys() {
+        rekeyed.packs = wait_for_others(&location, options, control).await?;
+    } else {
+        rekeyed.packs = renew_packs(&location, options, control).await?;
+        rekeyed.runs = renew_runs(&location, control).await?;
+        for stored in snapshot::list_stored(&location).await? {
+            control.check()?;
+            rekeyed.snapshots += u64::from(snapshot::renew(&location, &stored).await?);
+        }
     }
     give_up_earlier(&location).await?;
     Ok(rekeyed)

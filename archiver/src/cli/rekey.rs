@@ -21,7 +21,9 @@ use super::report::{Report, seconds};
 #[command(after_help = "\
 Who can open the location is said whole: a key or recovery key that is not named here opens it no
 more. Every object is read, and written under a new data key, so that this takes as long as storing
-the location once more. Meanwhile it needs room for an eighth of it, and for 4 GiB at least.
+the location once more. Meanwhile it needs room for an eighth of it, and for 4 GiB at least. Where data
+keys are hierarchical, only the branch keys are written anew, which takes a moment: what was stored before
+stays readable for whoever has the old key and a copy of the old branch keys.
 
 From the first moment other hosts need the new key: set it there with the same command, which finds
 everything done, or with --key. Archives that had begun before are waited for. Interrupted at

@@ -8,12 +8,15 @@ use strongroom_sdk::materials::{
     DecryptionMaterials, DecryptionRequest, EncryptionMaterials, EncryptionRequest,
 };
 
+use super::branch::Place;
 use super::secrets::Secrets;
-use super::{KEYS_BYTES_MAX, Location, OpenOptions, Recipients, UnverifiedFormat, open_keys};
+use super::{
+    KEYS_BYTES_MAX, Location, OpenOptions, Recipients, UnverifiedFormat, no_randomness, open_keys,
+};
 use crate::envelope::{Envelope, Wrapping};
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::store::{ObjectName, Put};
+use crate::store::{Kind, ObjectName, Put};
 
 /// What a location is to be under from now on.
 #[derive(Clone)]
@@ -96,7 +99,8 @@ impl Location {
         let format_bytes = format.serialize();
         let secrets = Secrets { format: format_bytes.clone(), ..self.secrets().await? };
         let id = ObjectId::random();
-        let message = envelope.seal_keys(keys, &secrets.serialize(), id).await?;
+        let named = self.has_branch_keys().then_some(id);
+        let message = envelope.seal_keys(keys, &secrets.serialize(), Some(id), named).await?;
         if Wrapping::of(&message) != Some(wrapping) {
             // It would never be told what is under them already.
             return Err(Error::Damaged {
@@ -108,6 +112,7 @@ impl Location {
         for reader in &new.readers {
             open_keys(&Envelope::new(self.id(), reader.clone()), keys, &message).await?;
         }
+        self.create_branch_keys(&envelope, Place { epoch, id }).await?;
         let format = ObjectName::EpochFormat(epoch, id);
         let taken = || Error::NameTaken { object: format };
         if self.store.create(format, format_bytes.into()).await? == Put::Occupied {
@@ -115,14 +120,28 @@ impl Location {
         }
         if self.store.create(keys, message).await? == Put::Occupied {
             self.store.delete(format).await?;
+            if self.has_branch_keys() {
+                Place { epoch, id }.clear(&self.store).await?;
+            }
             return Err(Error::KeysExchanged { store: self.store.url().to_owned() });
         }
-        let old = self.envelope.materials().clone();
-        let both = Arc::new(Succession::new(new.materials.clone(), old));
+        let both = Arc::new(Succession::new(new.materials.clone(), self.root.clone()));
         let unverified = UnverifiedFormat::read(&self.store).await?;
         let options = OpenOptions { cache: self.cache.clone() };
         let opened = Self::open_as(self.store.clone(), unverified, both, &options).await?;
         Ok(Exchange::Begun(Arc::new(opened)))
+    }
+
+    /// Creates the branch keys of the next epoch: every version that there is, and a new one.
+    async fn create_branch_keys(&self, new: &Envelope, place: Place) -> Result<()> {
+        let Some(present) = &self.branches else { return Ok(()) };
+        let root = Envelope::new(self.id(), self.root.clone());
+        for kind in Kind::BRANCHED {
+            let versions = present.open(&root, kind).await?;
+            let versions = versions.and_a_new_one().map_err(no_randomness)?;
+            versions.create(&self.store, new, place, kind).await?;
+        }
+        Ok(())
     }
 
     /// The keys that something lies under and that are not among the new ones.

@@ -35,6 +35,9 @@ pub struct Format {
     /// Who can open it.
     #[serde(default, skip_serializing_if = "Recipients::is_one_key")]
     pub recipients: Recipients,
+    /// What wraps data keys.
+    #[serde(default, skip_serializing_if = "DataKeys::are_direct")]
+    pub data_keys: DataKeys,
     /// How often its keys were exchanged.
     #[serde(default, skip_serializing_if = "is_first")]
     pub epoch: u32,
@@ -42,6 +45,26 @@ pub struct Format {
     /// and nothing afterwards.
     #[serde(default, skip_serializing_if = "Recipients::is_one_key")]
     pub retiring: Recipients,
+}
+
+/// What wraps the data key of each object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataKeys {
+    /// The recipients themselves: the KMS makes every data key, and decides about each.
+    #[default]
+    Direct,
+    /// Branch keys, which the recipients open: the KMS is asked when a location is opened, not when objects are written.
+    Hierarchical,
+}
+
+impl DataKeys {
+    /// Whether the recipients wrap every data key.
+    #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
+    pub const fn are_direct(&self) -> bool {
+        matches!(self, Self::Direct)
+    }
 }
 
 /// Names of features, by what needs to know them: a program that meets a name here that it does not know
@@ -58,6 +81,11 @@ pub struct Features {
 
 /// Several keys wrap every data key: who writes under one alone leaves the others shut out.
 const RECIPIENTS: &str = "recipients";
+
+/// Data keys are wrapped by branch keys.
+const HIERARCHICAL: &str = "hierarchical-data-keys";
+
+const KNOWN: [&str; 2] = [RECIPIENTS, HIERARCHICAL];
 
 /// What a program is about to do with a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +114,7 @@ impl Features {
             Use::Write => &self.write,
             Use::Collect => &self.collect,
         };
-        named.iter().map(String::as_str).find(|name| *name != RECIPIENTS)
+        named.iter().map(String::as_str).find(|name| !KNOWN.contains(name))
     }
 }
 
@@ -98,8 +126,13 @@ const fn is_first(epoch: &u32) -> bool {
 }
 
 impl Features {
-    fn of(recipients: &Recipients) -> Self {
+    fn of(recipients: &Recipients, data_keys: DataKeys) -> Self {
         let mut features = Self::default();
+        if !data_keys.are_direct() {
+            for needed in [&mut features.read, &mut features.write, &mut features.collect] {
+                needed.push(HIERARCHICAL.to_owned());
+            }
+        }
         if !recipients.is_one_key() {
             // Reading needs no knowledge of it: any one key opens a message.
             features.write.push(RECIPIENTS.to_owned());
@@ -118,16 +151,18 @@ impl Format {
         zstd_level: i32,
         capabilities: Capabilities,
         recipients: Recipients,
+        data_keys: DataKeys,
     ) -> Self {
         Self {
             kind: KIND.into(),
             version: FORMAT_VERSION,
             location: location.to_string(),
-            features: Features::of(&recipients),
+            features: Features::of(&recipients, data_keys),
             chunker,
             zstd_level,
             capabilities,
             recipients,
+            data_keys,
             epoch: 0,
             retiring: Recipients::default(),
         }
@@ -136,7 +171,7 @@ impl Format {
     /// The format of the location in its next epoch, under other keys.
     pub(crate) fn next(&self, recipients: Recipients, retiring: Recipients) -> Self {
         Self {
-            features: Features::of(&recipients),
+            features: Features::of(&recipients, self.data_keys),
             recipients,
             epoch: self.epoch.saturating_add(1),
             retiring,
@@ -184,7 +219,8 @@ mod tests {
     fn several_recipients_are_a_feature_that_writers_and_collectors_know() {
         let made = |recipients| {
             let (chunker, id) = (ChunkerParameters::default(), ObjectId::from_bytes([1; 16]));
-            Format::new(id, chunker, 3, Capabilities { create_if_absent: true }, recipients)
+            let capabilities = Capabilities { create_if_absent: true };
+            Format::new(id, chunker, 3, capabilities, recipients, DataKeys::Direct)
         };
         let one = made(Recipients::default());
         assert_eq!(one.features, Features::default());
@@ -195,6 +231,9 @@ mod tests {
         for wanted in [Use::Read, Use::Write, Use::Collect] {
             assert_eq!(two.features.unknown(wanted), None);
         }
+        let hierarchical = Features::of(&Recipients::default(), DataKeys::Hierarchical);
+        assert_eq!(hierarchical.read, hierarchical.collect);
+        assert_eq!(hierarchical.unknown(Use::Read), None);
         two.features.collect.push("of the future".to_owned());
         assert_eq!(two.features.unknown(Use::Write), None);
         assert_eq!(two.features.unknown(Use::Collect), Some("of the future"));

@@ -1,5 +1,6 @@
 //! Archival locations: making one, opening one, and what all work on it shares.
 
+mod branch;
 mod exchange;
 mod format;
 mod recipients;
@@ -16,23 +17,24 @@ use futures::TryStreamExt;
 use strongroom_sdk::cmm::MaterialsManager;
 use zeroize::Zeroizing;
 
+use self::branch::{BranchMaterials, Place, Sealed, Versions};
 pub(crate) use self::exchange::Exchange;
 pub use self::exchange::{NewKeys, Succession};
 use self::format::FORMAT_BYTES_MAX;
 pub(crate) use self::format::Use;
-pub use self::format::{FORMAT_VERSION, Features, Format};
+pub use self::format::{DataKeys, FORMAT_VERSION, Features, Format};
 pub use self::recipients::{Recipients, RecoveryKey};
 pub use self::remove::{Removal, plan_removal};
 use self::secrets::Secrets;
 use crate::cache::LocalCache;
 use crate::chunk::{ChunkHasher, ChunkerParameters, Chunkers};
-use crate::envelope::{Envelope, Wrapping, claimed_format, claimed_location};
+use crate::envelope::{Envelope, Wrapping, claimed_branches, claimed_format, claimed_location};
 use crate::epochs::Epochs;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
 use crate::index::{Catalog, IndexStore, NamedRun, PackRecord};
 use crate::pack::{Codec, PackReader};
-use crate::store::{Family, ObjectName, Put, Store, preflight};
+use crate::store::{Family, Kind, ObjectName, Put, Store, preflight};
 
 /// Most bytes of a `keys/<epoch>` object.
 const KEYS_BYTES_MAX: u64 = 1 << 20;
@@ -50,7 +52,11 @@ pub struct Location {
     store: Arc<Store>,
     envelope: Arc<Envelope>,
     format: Format,
-    /// The keys that everything is wrapped under that is written now.
+    /// Opens `keys/`.
+    root: Arc<dyn MaterialsManager>,
+    /// Its branch keys, if it has any.
+    branches: Option<Sealed>,
+    /// The keys that `keys/` is wrapped under, and unless there are branch keys all that is written now.
     wrapping: Wrapping,
     /// Earlier epochs, while an exchange of keys is not complete.
     earlier: Vec<u32>,
@@ -73,6 +79,8 @@ pub struct CreateOptions {
     pub zstd_level: i32,
     /// Who can open it, if that is not one CMK alone; what the materials wrap for.
     pub recipients: Recipients,
+    /// What wraps data keys.
+    pub data_keys: DataKeys,
     /// Materials each of which has to open the location alone before it is made.
     pub readers: Vec<Arc<dyn MaterialsManager>>,
 }
@@ -86,7 +94,17 @@ pub struct UnverifiedFormat {
     format: Format,
     /// Where the secrets are that go with it, and what is there.
     keys: (ObjectName, Bytes),
+    /// The branch keys that go with it, if it has any.
+    branches: Option<Sealed>,
     earlier: Vec<Earlier>,
+}
+
+/// What a location that was opened is under.
+struct Keys {
+    root: Arc<dyn MaterialsManager>,
+    branches: Option<Sealed>,
+    wrapping: Wrapping,
+    earlier: Vec<u32>,
 }
 
 /// An earlier epoch whose keys still open something.
@@ -109,6 +127,7 @@ impl Default for CreateOptions {
             chunker: ChunkerParameters::default(),
             zstd_level: ZSTD_LEVEL_DEFAULT,
             recipients: Recipients::default(),
+            data_keys: DataKeys::default(),
             readers: Vec::new(),
         }
     }
@@ -149,13 +168,21 @@ impl UnverifiedFormat {
         demand_version(store, &bytes)?;
         let what = "it is not readable";
         let format = Format::parse(&bytes).ok_or(Error::Damaged { object: name, what })?;
+        let branches = match format.data_keys {
+            DataKeys::Direct => None,
+            DataKeys::Hierarchical => {
+                let what = "it does not name the location's branch keys";
+                let id = claimed_branches(&message).ok_or(Error::Damaged { object: keys, what })?;
+                Some(Sealed::read(store, Place { epoch, id }).await?)
+            }
+        };
         let mut earlier = Vec::new();
         for epoch in epochs.earlier() {
             let message = store.get(ObjectName::Keys(epoch), KEYS_BYTES_MAX).await?;
             let wrapping = Wrapping::of(&message).unwrap_or_default();
             earlier.push(Earlier { epoch, wrapping });
         }
-        Ok(Self { name, bytes, format, keys: (keys, message), earlier })
+        Ok(Self { name, bytes, format, keys: (keys, message), branches, earlier })
     }
 
     /// What it says.
@@ -191,13 +218,18 @@ impl Location {
         }
         let capabilities = preflight(&store).await?;
         let id = ObjectId::random();
-        let recipients = options.recipients.clone();
-        let format = Format::new(id, options.chunker, options.zstd_level, capabilities, recipients);
+        let (recipients, data_keys) = (options.recipients.clone(), options.data_keys);
+        let format = Format::new(
+            id,
+            options.chunker,
+            options.zstd_level,
+            capabilities,
+            recipients,
+            data_keys,
+        );
         let format = match store.size(KEYS).await? {
             Some(_) => interrupted(&store, &materials).await?,
-            None => {
-                write_keys(&store, &materials, &options.readers, id, format.serialize()).await?
-            }
+            None => write_keys(&store, &materials, &options.readers, id, &format).await?,
         };
         if store.create(ObjectName::Format, format.into()).await? == Put::Occupied {
             return Err(exists());
@@ -235,7 +267,7 @@ impl Location {
         // blamed on `format`.
         let id = claimed_location(&message)
             .ok_or(Error::Damaged { object: keys, what: "its header is not readable" })?;
-        let mut envelope = Envelope::new(id, materials);
+        let mut envelope = Envelope::new(id, materials.clone());
         let secrets = open_keys(&envelope, keys, &message).await?;
         if secrets.format != format.bytes || keys != ObjectName::Keys(format.format.epoch) {
             let what = match keys {
@@ -247,13 +279,21 @@ impl Location {
         // What the header says has been authenticated by now.
         let wrapping = Wrapping::of(&message)
             .ok_or(Error::Damaged { object: keys, what: "its header is not readable" })?;
+        if let Some(sealed) = &format.branches {
+            let under = BranchMaterials::new(envelope, sealed.clone());
+            envelope = Envelope::new(id, Arc::new(under));
+        }
         if format.format.epoch > 0 {
             let earlier = format.earlier.iter().map(|earlier| &earlier.wrapping);
-            envelope = envelope.with_only(earlier.fold(wrapping.clone(), Wrapping::and));
+            let mut left = earlier.fold(wrapping.clone(), Wrapping::and);
+            if format.branches.is_some() {
+                left = left.and(&branch::wrapping(id));
+            }
+            envelope = envelope.with_only(left);
         }
         let earlier = format.earlier.iter().map(|earlier| earlier.epoch).collect();
-        let (format, epochs) = (format.format, (wrapping, earlier));
-        let location = Self::assemble(store, envelope, format, secrets, epochs, options)?;
+        let keys = Keys { root: materials, branches: format.branches, wrapping, earlier };
+        let location = Self::assemble(store, envelope, format.format, secrets, keys, options)?;
         location.demand(Use::Read)?;
         Ok(location)
     }
@@ -263,7 +303,7 @@ impl Location {
         envelope: Envelope,
         format: Format,
         secrets: Secrets,
-        (wrapping, earlier): (Wrapping, Vec<u32>),
+        keys: Keys,
         options: &OpenOptions,
     ) -> Result<Self> {
         let what = "its chunker parameters are not possible";
@@ -286,8 +326,10 @@ impl Location {
             codec: Arc::new(Codec::new(format.zstd_level)),
             chunkers: Arc::new(chunkers),
             format,
-            wrapping,
-            earlier,
+            root: keys.root,
+            branches: keys.branches,
+            wrapping: keys.wrapping,
+            earlier: keys.earlier,
             hasher,
         })
     }
@@ -322,18 +364,25 @@ impl Location {
         !self.earlier.is_empty()
     }
 
-    /// The keys that everything is wrapped under that is written now.
+    /// Whether its data keys are wrapped by branch keys.
+    pub(crate) fn has_branch_keys(&self) -> bool {
+        self.branches.is_some()
+    }
+
+    /// The keys that everything is wrapped under that is written now, unless it has branch keys.
     pub(crate) fn wrapping(&self) -> &Wrapping {
         &self.wrapping
     }
 
-    /// The packs in `runs` that are not under the location's present keys; none if it never had others.
+    /// The packs in `runs` that are not under the location's present keys; none if it never had others, or has branch
+    /// keys, of which no version is given up.
     pub(crate) fn outlived(&self, runs: &[NamedRun]) -> HashSet<ObjectName> {
         let records = runs.iter().flat_map(|named| named.run.packs());
         let is_outlived =
             |pack: &&PackRecord| Wrapping::of(&pack.header).as_ref() != Some(&self.wrapping);
         match self.format.epoch {
             0 => HashSet::new(),
+            _ if self.has_branch_keys() => HashSet::new(),
             _ => records.filter(is_outlived).map(PackRecord::name).collect(),
         }
     }
@@ -488,12 +537,19 @@ async fn write_keys(
     materials: &Arc<dyn MaterialsManager>,
     readers: &[Arc<dyn MaterialsManager>],
     id: ObjectId,
-    format: Vec<u8>,
+    format: &Format,
 ) -> Result<Vec<u8>> {
     let envelope = Envelope::new(id, materials.clone());
-    let random = |source| Error::Cache { path: "the system's randomness".into(), source };
-    let secrets = Secrets::generate(format).map_err(random)?;
-    let message = envelope.seal(KEYS, &secrets.serialize()).await?;
+    let secrets = Secrets::generate(format.serialize()).map_err(no_randomness)?;
+    let branches = (!format.data_keys.are_direct()).then(|| Place::random(0));
+    if let Some(place) = branches {
+        for kind in Kind::BRANCHED {
+            let key = Versions::default().and_a_new_one().map_err(no_randomness)?;
+            key.create(store, &envelope, place, kind).await?;
+        }
+    }
+    let named = branches.map(|place| place.id);
+    let message = envelope.seal_keys(KEYS, &secrets.serialize(), None, named).await?;
     // A key that encrypts and does not decrypt makes a location that nobody restores from.
     open_keys(&envelope, KEYS, &message).await?;
     for reader in readers {
@@ -501,8 +557,17 @@ async fn write_keys(
     }
     match store.create(KEYS, message).await? {
         Put::Created => Ok(secrets.format),
-        Put::Occupied => Err(Error::LocationExists { store: store.url().to_owned() }),
+        Put::Occupied => {
+            if let Some(place) = branches {
+                place.clear(store).await?;
+            }
+            Err(Error::LocationExists { store: store.url().to_owned() })
+        }
     }
+}
+
+fn no_randomness(source: std::io::Error) -> Error {
+    Error::Cache { path: "the system's randomness".into(), source }
 }
 
 /// The format of a location whose creation ended after `keys/0`.

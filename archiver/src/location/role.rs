@@ -1,7 +1,8 @@
 //! Who may do what with a location: roles, as statements of the CMK's key policy.
 //!
 //! Every object's data key is asked for with an encryption context that names the location and the
-//! kind of the object, so that a key policy decides which kinds a caller reads and writes.
+//! kind of the object, so that a key policy decides which kinds a caller reads and writes. Where data keys are under branch
+//! keys, it decides which kinds a caller has the branch key of, to read and to write.
 
 use serde_json::{Value, json};
 
@@ -79,6 +80,15 @@ impl Role {
         let writes = self.writes().iter().map(|kind| Right::Write(*kind));
         let reads = self.reads().iter().map(|kind| Right::Read(*kind));
         [Right::Describe].into_iter().chain(writes).chain(reads).collect()
+    }
+
+    /// Every right that the role has on a CMK of a location whose data keys are under branch keys: whichever kinds it reads
+    /// or writes, it reads their branch keys.
+    #[must_use]
+    pub fn rights_of_branch_keys(self) -> Vec<Right> {
+        let written = self.writes().iter().filter(|kind| !self.reads().contains(kind));
+        let kinds = self.reads().iter().chain(written);
+        [Right::Describe].into_iter().chain(kinds.map(|kind| Right::Read(*kind))).collect()
     }
 
     /// Every right that the role has on each CMK of a location with several: any may be the one that makes
@@ -163,6 +173,18 @@ mod tests {
             assert!(role.reads().contains(&Kind::Keys), "no location opens without");
         }
         assert!(!Role::Writer.reads().contains(&Kind::Meta), "a writer would read names");
+    }
+
+    #[test]
+    fn with_branch_keys_a_collector_reads_no_content_either() {
+        for role in Role::ALL {
+            let rights = role.rights_of_branch_keys();
+            assert!(rights.contains(&Right::Read(Kind::Keys)));
+            let data = rights.contains(&Right::Read(Kind::Data));
+            assert_eq!(data, role != Role::Collector);
+            let is_read = |right: &Right| matches!(right, Right::Describe | Right::Read(_));
+            assert!(rights.iter().all(is_read), "{rights:?}");
+        }
     }
 
     #[test]

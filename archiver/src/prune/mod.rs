@@ -61,7 +61,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::plan::Plan;
-pub(crate) use self::renew::renew_packs;
+pub(crate) use self::renew::{renew_packs, wait_for_others};
 pub use self::sessions::DEAD_AFTER_DEFAULT;
 use self::sessions::Waiting;
 use self::survey::Survey;

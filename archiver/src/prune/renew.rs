@@ -65,6 +65,21 @@ pub(crate) async fn renew_packs(
     Ok(collector.pruned)
 }
 
+/// Waits for every writer and collector that may use earlier keys.
+///
+/// # Errors
+/// As [`renew_packs`].
+pub(crate) async fn wait_for_others(
+    location: &Arc<Location>,
+    options: &PruneOptions,
+    control: &Control,
+) -> Result<Pruned> {
+    let mut collector = Collector::new(Goal::PresentKeys, location, options, control)?;
+    collector.finish_all().await?;
+    collector.settle(Waiting::ForAll).await?;
+    Ok(collector.pruned)
+}
+
 /// Requires that the index says what snapshots need of packs under earlier keys. A snapshot that was committed since
 /// the index was read needs packs that are not found in it, and which are under the present keys.
 async fn demand_index(location: &Location, survey: &Survey) -> Result<()> {

@@ -14,6 +14,8 @@ pub enum ObjectName {
     Keys(u32),
     /// `keys/<epoch>.<id>`: what the location is in an epoch after the first, in plain JSON.
     EpochFormat(u32, ObjectId),
+    /// `keys/<epoch>.<id>.<kind>`: the branch key of a kind of objects, where there are any.
+    BranchKeys(u32, ObjectId, Kind),
     /// `d/xx/<id>`: a pack of file content.
     DataPack(ObjectId),
     /// `m/xx/<id>`: a pack of metadata blocks.
@@ -45,7 +47,7 @@ pub enum ObjectName {
 pub enum Family {
     /// Everything of the location.
     All,
-    /// The location's secrets, and formats of later epochs.
+    /// The location's secrets, its branch keys, and formats of later epochs.
     Keys,
     /// Packs of file content.
     DataPacks,
@@ -65,7 +67,7 @@ pub enum Family {
 
 /// What an object holds; part of the authenticated encryption context, so that an object of one
 /// kind can never be passed off as another, and what key policies grant by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Kind {
     /// The location's secrets.
@@ -83,6 +85,10 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kinds that have branch keys, where there are any: all but the secrets that tell where these are.
+    pub(crate) const BRANCHED: [Self; 5] =
+        [Self::Data, Self::Meta, Self::Index, Self::Snapshot, Self::Session];
+
     /// The value of `strongroom-kind` in the encryption context.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -124,7 +130,13 @@ impl ObjectName {
             ["format"] => Self::Format,
             ["keys", epoch] => match epoch.split_once('.') {
                 None => Self::Keys(epoch.parse().ok()?),
-                Some((epoch, id)) => Self::EpochFormat(later(epoch)?, ObjectId::from_hex(id)?),
+                Some((epoch, rest)) => match rest.split_once('.') {
+                    None => Self::EpochFormat(later(epoch)?, ObjectId::from_hex(rest)?),
+                    Some((id, kind)) => {
+                        let (epoch, id) = (epoch.parse().ok()?, ObjectId::from_hex(id)?);
+                        Self::BranchKeys(epoch, id, branched(kind)?)
+                    }
+                },
             },
             ["d", _, id] => Self::DataPack(ObjectId::from_hex(id)?),
             ["m", _, id] => Self::MetaPack(ObjectId::from_hex(id)?),
@@ -156,6 +168,7 @@ impl ObjectName {
         match self {
             Self::Format | Self::EpochFormat(..) | Self::Preflight(_) | Self::Heartbeat(..) => None,
             Self::Keys(_) => Some(Kind::Keys),
+            Self::BranchKeys(_, _, kind) => Some(*kind),
             Self::DataPack(_) => Some(Kind::Data),
             Self::MetaPack(_) => Some(Kind::Meta),
             Self::Index(..) | Self::Condemned(_) | Self::Verdict(_) => Some(Kind::Index),
@@ -163,6 +176,10 @@ impl ObjectName {
             Self::Session(_) => Some(Kind::Session),
         }
     }
+}
+
+fn branched(kind: &str) -> Option<Kind> {
+    Kind::BRANCHED.into_iter().find(|known| known.as_str() == kind)
 }
 
 /// An epoch after the first.
@@ -179,6 +196,9 @@ impl fmt::Display for ObjectName {
             Self::Format => f.write_str("format"),
             Self::Keys(epoch) => write!(f, "keys/{epoch}"),
             Self::EpochFormat(epoch, id) => write!(f, "keys/{epoch}.{id}"),
+            Self::BranchKeys(epoch, id, kind) => {
+                write!(f, "keys/{epoch}.{id}.{}", kind.as_str())
+            }
             Self::DataPack(id) => write!(f, "d/{}/{id}", spread(id)),
             Self::MetaPack(id) => write!(f, "m/{}/{id}", spread(id)),
             Self::Index(level, id) => write!(f, "i/L{level}/{id}"),
@@ -204,6 +224,8 @@ mod tests {
             ObjectName::Format,
             ObjectName::Keys(7),
             ObjectName::EpochFormat(8, id),
+            ObjectName::BranchKeys(0, id, Kind::Data),
+            ObjectName::BranchKeys(8, id, Kind::Session),
             ObjectName::SnapshotCopy(id, 9),
             ObjectName::DataPack(id),
             ObjectName::MetaPack(id),
@@ -227,6 +249,9 @@ mod tests {
             "keys/00".into(),
             "keys/-1".into(),
             format!("keys/0.{id}"),
+            format!("keys/1.{id}.keys"),
+            format!("keys/1.{id}."),
+            format!("keys/01.{id}.data"),
             format!("s/{id}.0"),
             format!("s/{id}.01"),
             format!("d/cd/{id}"),

@@ -11,15 +11,15 @@ use strongroom::Result;
 use strongroom::backup::BackupOptions;
 use strongroom::clock::SystemClock;
 use strongroom::control::Control;
-use strongroom::location::{Location, OpenOptions};
+use strongroom::location::{CreateOptions, Location, OpenOptions};
 use strongroom::repair::{REPAIRED_TAG, RepairSnapshotsOptions, repair_snapshots};
 use strongroom::snapshot::{Snapshot, load_all};
 use strongroom::store::Store;
 use strongroom::store::fault::{Fault, FaultyStore};
 
 use crate::location::{
-    archive, archive_with, assert_restores, assert_whole, copy_of, create, forget, memory, objects,
-    open, prune_at_once, raw_key, small_chunks, small_packs, wrap,
+    archive, archive_with, assert_restores, assert_whole, copy_of, create_as, forget, memory,
+    objects, open, prune_at_once, raw_key, small_chunks, small_packs, wrap,
 };
 use crate::support::{figure, pattern, temporary};
 
@@ -51,9 +51,13 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new() -> Self {
+        Self::in_location_as(&small_chunks()).await
+    }
+
+    pub(crate) async fn in_location_as(options: &CreateOptions) -> Self {
         let ((one, then), (two, now)) = (temporary(), temporary());
         let store = memory();
-        let location = create(&store).await;
+        let location = create_as(&store, options).await;
         // Of one pack a part is needed later; other packs, nothing.
         write(&then, &[("stays", 60_000), ("goes", 200_000), ("gone", 700_000)]);
         let first = archive(&location, &then).await.unwrap();

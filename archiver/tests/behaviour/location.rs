@@ -73,8 +73,16 @@ pub(crate) fn small_packs() -> WriterOptions {
 
 /// Makes a location in `inner` under [`raw_key`] 1.
 pub(crate) async fn create(inner: &Arc<dyn ObjectStore>) -> Arc<Location> {
+    create_as(inner, &small_chunks()).await
+}
+
+/// The same with options.
+pub(crate) async fn create_as(
+    inner: &Arc<dyn ObjectStore>,
+    options: &CreateOptions,
+) -> Arc<Location> {
     let store = wrap(inner.clone());
-    Arc::new(Location::create(store, raw_key(1), &small_chunks()).await.unwrap())
+    Arc::new(Location::create(store, raw_key(1), options).await.unwrap())
 }
 
 /// Opens the location in `inner` with [`raw_key`] 1.

@@ -15,6 +15,7 @@ mod engine;
 mod escape;
 mod exit_codes;
 mod frozen;
+mod hierarchical;
 mod housekeeping;
 mod interop;
 mod kills;

@@ -43,7 +43,7 @@ fn keyring(number: u8) -> Arc<dyn Keyring> {
     Arc::new(RawAesKeyring::new("tests", &name, key).unwrap())
 }
 
-fn keys(number: u8) -> Arc<dyn MaterialsManager> {
+pub(crate) fn keys(number: u8) -> Arc<dyn MaterialsManager> {
     Arc::new(DefaultCmm::new(keyring(number)))
 }
 
@@ -52,7 +52,7 @@ fn new_keys(number: u8) -> NewKeys {
     NewKeys { materials, recipients: Recipients::default(), readers }
 }
 
-async fn open_under(
+pub(crate) async fn open_under(
     store: &Arc<dyn ObjectStore>,
     materials: Arc<dyn MaterialsManager>,
 ) -> Result<Arc<Location>> {
@@ -60,19 +60,23 @@ async fn open_under(
 }
 
 /// As whoever does not know whether the exchange has begun, or come to its end.
-async fn open_during(store: &Arc<dyn ObjectStore>, old: u8, new: u8) -> Result<Arc<Location>> {
+pub(crate) async fn open_during(
+    store: &Arc<dyn ObjectStore>,
+    old: u8,
+    new: u8,
+) -> Result<Arc<Location>> {
     match open_under(store, keys(old)).await {
         Ok(location) => Ok(location),
         Err(_) => open_under(store, Arc::new(Succession::new(keys(new), keys(old)))).await,
     }
 }
 
-async fn rekey_to(location: &Arc<Location>, number: u8) -> Result<Rekeyed> {
+pub(crate) async fn rekey_to(location: &Arc<Location>, number: u8) -> Result<Rekeyed> {
     rekey(location, &new_keys(number), &at_once(), &Control::default(), || {}).await
 }
 
 /// The names of keys that each object's data key is wrapped under.
-async fn wrapped_under(store: &Arc<dyn ObjectStore>) -> Vec<(Key, String)> {
+pub(crate) async fn wrapped_under(store: &Arc<dyn ObjectStore>) -> Vec<(Key, String)> {
     let mut all = Vec::new();
     for (key, bytes) in objects(store).await {
         if let Ok(parsed) = Header::parse(&bytes, &Limits::default()) {
@@ -155,7 +159,13 @@ async fn everything_comes_under_the_new_keys_and_nothing_else_changes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchange_may_crash_at_every_store_operation() {
-    let scene = Scene::new().await;
+    let (points, begun) = crash_everywhere(&Scene::new().await).await;
+    assert!(points > 60 && begun > 40, "{points} points, {begun} of them in the midst");
+    figure(&format!("A1: exchange of keys crashed at {points} points, 0 snapshots lost"));
+}
+
+/// Answers how many points there were, and how many of them left an exchange that had begun.
+pub(crate) async fn crash_everywhere(scene: &Scene) -> (u32, u32) {
     let (mut points, mut begun) = (0, 0);
     for fault in Fault::ALL {
         for at in 0.. {
@@ -187,8 +197,7 @@ async fn an_exchange_may_crash_at_every_store_operation() {
             }
         }
     }
-    assert!(points > 60 && begun > 40, "{points} points, {begun} of them in the midst");
-    figure(&format!("A1: exchange of keys crashed at {points} points, 0 snapshots lost"));
+    (points, begun)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -427,9 +436,21 @@ async fn work(store: Arc<dyn ObjectStore>, root: &Path, host: u8, until: u8) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_archive_and_collect_while_keys_are_exchanged() {
-    const EXCHANGES: u8 = 4;
     let store = memory();
     create(&store).await;
+    storm(&store).await;
+    let under = wrapped_under(&store).await;
+    for (key, names) in &under {
+        let is_new = names.starts_with(&format!("key of {EXCHANGES}"));
+        assert!(is_new || is_original(&under, key), "{key} is under {names}");
+    }
+}
+
+/// Exchanges of keys in a storm.
+pub(crate) const EXCHANGES: u8 = 4;
+
+/// Has hosts archive and collect while keys are exchanged; nothing that was acknowledged is lost.
+pub(crate) async fn storm(store: &Arc<dyn ObjectStore>) {
     let trees: Vec<_> = (0..3).map(|_| temporary()).collect();
     let hosts: Vec<_> = (0..3_u8)
         .map(|host| {
@@ -441,7 +462,7 @@ async fn hosts_archive_and_collect_while_keys_are_exchanged() {
     for number in 1..=EXCHANGES {
         tokio::time::sleep(Duration::from_millis(300)).await;
         loop {
-            let location = match open_during(&store, number - 1, number).await {
+            let location = match open_during(store, number - 1, number).await {
                 Ok(location) => location,
                 Err(error) => panic!("{error}"),
             };
@@ -457,17 +478,12 @@ async fn hosts_archive_and_collect_while_keys_are_exchanged() {
         refused += its_refused;
         acknowledged.extend(its_own);
     }
-    let location = open_under(&store, keys(EXCHANGES)).await.unwrap();
+    let location = open_under(store, keys(EXCHANGES)).await.unwrap();
     assert_whole(&location).await;
     let there: Vec<String> =
         load_all(&location).await.unwrap().iter().map(|snapshot| snapshot.id.to_string()).collect();
     for id in &acknowledged {
         assert!(there.contains(id), "{id} was acknowledged and is lost");
-    }
-    let under = wrapped_under(&store).await;
-    for (key, names) in &under {
-        let is_new = names.starts_with("key of 4");
-        assert!(is_new || is_original(&under, key), "{key} is under {names}");
     }
     figure(&format!(
         "A2: {EXCHANGES} exchanges of keys while 3 hosts archived and collected: {} snapshots acknowledged, 0 lost, \

@@ -5,9 +5,9 @@ mod remove;
 
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use strongroom::location::{CreateOptions, Location};
+use strongroom::location::{CreateOptions, DataKeys, Location};
 use strongroom::store::preflight;
 
 use super::Global;
@@ -30,7 +30,8 @@ Examples:
       --key alias/backup --kms-endpoint http://127.0.0.1:4599
   strongroom location create usb file:///media/usb/archive --key alias/backup
   strongroom location create vault s3://vault --key alias/backup \\
-      --also-key arn:aws:kms:eu-west-1:111122223333:key/1234 --recovery-public-key recovery.pub")]
+      --also-key arn:aws:kms:eu-west-1:111122223333:key/1234 --recovery-public-key recovery.pub
+  strongroom location create far s3://far --key alias/backup --data-keys hierarchical")]
     Create(CreateArguments),
     /// Make a location that exists already known here.
     #[command(after_help = "\
@@ -56,7 +57,8 @@ Example:
     #[command(after_help = "\
 Every data key is asked for with an encryption context that names the location and the kind of the
 object, and these statements go by it. A writer reads no snapshot, so that it reads every file again
-each time; what is stored is not sent again. The statements are printed, not put in force: add them to the key's policy.
+each time; what is stored is not sent again. Where data keys are hierarchical, a writer has the branch keys of what it
+writes, and could read that. The statements are printed, not put in force: add them to the key's policy.
 
 Examples:
   strongroom location policy writer --principal arn:aws:iam::111122223333:role/laptop
@@ -88,9 +90,31 @@ pub(super) struct CreateArguments {
     new: NewArguments,
     #[command(flatten)]
     recipients: RecipientArguments,
+    /// What wraps the data key of each object.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = DataKeysName::Direct)]
+    data_keys: DataKeysName,
     /// How hard data is compressed.
     #[arg(long, value_name = "1..22", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     zstd_level: i32,
+}
+
+/// [`DataKeys`] as an argument.
+#[derive(Clone, Copy, ValueEnum)]
+enum DataKeysName {
+    /// The CMK: the KMS makes every data key, and its policy tells writers, who read nothing back, from readers.
+    Direct,
+    /// Branch keys under the CMK: the KMS is asked a few times per run, and another CMK is a matter of seconds; who
+    /// writes can read.
+    Hierarchical,
+}
+
+impl From<DataKeysName> for DataKeys {
+    fn from(name: DataKeysName) -> Self {
+        match name {
+            DataKeysName::Direct => Self::Direct,
+            DataKeysName::Hierarchical => Self::Hierarchical,
+        }
+    }
 }
 
 impl Command {
@@ -154,6 +178,7 @@ async fn make(arguments: &CreateArguments, reach: &LocationConfig) -> Result<Loc
         zstd_level: arguments.zstd_level,
         readers: recipients::readers(reach, &reach.key, &recipients).await?,
         recipients,
+        data_keys: arguments.data_keys.into(),
         ..CreateOptions::default()
     };
     let store = open_store(reach, true).await?;
@@ -236,6 +261,11 @@ fn describe(location: &Location, reach: &LocationConfig, key: &Key) -> String {
     let store = key.key_store.as_ref().map(|id| format!(" in custom key store {id}"));
     let origin = key.origin.as_ref();
     lines.extend(origin.map(|origin| format!("  origin  {origin}{}", store.unwrap_or_default())));
+    if !location.format().data_keys.are_direct() {
+        lines.push(
+            "  with    hierarchical data keys: under branch keys, which that key opens".to_owned(),
+        );
+    }
     if location.is_in_exchange() {
         lines.push(IN_EXCHANGE.to_owned());
     }

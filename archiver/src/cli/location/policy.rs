@@ -60,7 +60,9 @@ pub(super) async fn run(
         principals.push(placeholder);
     }
     let sid = sid(role);
-    let rights = match location.format().recipients.keys.len() {
+    let format = location.format();
+    let rights = match format.recipients.keys.len() {
+        _ if !format.data_keys.are_direct() => role.rights_of_branch_keys(),
         0 | 1 => role.rights(),
         _ => role.rights_of_several_keys(),
     };
