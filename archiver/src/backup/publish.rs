@@ -42,6 +42,8 @@ pub(crate) async fn publish(location: &Location, catalog: &Catalog, packs: Ledge
     if run.is_empty() {
         return Ok(());
     }
-    catalog.adopt(location.index().write(0, run.serialize()).await?.run);
+    let written = location.index().write(0, run.serialize()).await?;
+    let run = written.run.clone();
+    catalog.adopt_as(&run, location.index().lookup_of(written));
     Ok(())
 }

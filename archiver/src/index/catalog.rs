@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use super::paged::PagedRun;
 use super::{IndexEntry, PackRecord, Run};
 use crate::id::ChunkId;
 use crate::pack::{ChunkAt, pack_name};
@@ -18,9 +19,19 @@ pub struct Catalog {
     new: [Shard; SHARDS],
 }
 
+/// An index run to be looked up.
+pub(crate) enum Lookup {
+    /// Whole in memory.
+    Memory(Run),
+    /// In the local cache.
+    Paged(PagedRun),
+}
+
 /// What finished index runs say.
 struct Known {
-    runs: Vec<Run>,
+    runs: Vec<Lookup>,
+    /// The number of the newest run that knows a pack, and the pack's number in it.
+    packs: HashMap<ObjectName, (usize, usize)>,
     /// The packs that may be relied on; all when `None`.
     usable: Option<HashSet<ObjectName>>,
 }
@@ -46,17 +57,23 @@ impl Catalog {
     /// A catalogue of the chunks of these runs.
     #[must_use]
     pub fn new(runs: Vec<Run>) -> Self {
-        Self::over(Known { runs, usable: None })
+        Self::over(runs.into_iter().map(Lookup::Memory), None)
     }
 
     /// A catalogue that knows only those chunks of these runs that lie in the packs `usable`: a
     /// run can outlive packs that it names.
     #[must_use]
     pub fn of_packs(runs: Vec<Run>, usable: HashSet<ObjectName>) -> Self {
-        Self::over(Known { runs, usable: Some(usable) })
+        Self::over(runs.into_iter().map(Lookup::Memory), Some(usable))
     }
 
-    fn over(known: Known) -> Self {
+    /// A catalogue of these runs, as far as they speak of packs that are `usable`; all are when `None`.
+    pub(crate) fn over(
+        runs: impl IntoIterator<Item = Lookup>,
+        usable: Option<HashSet<ObjectName>>,
+    ) -> Self {
+        let mut known = Known { runs: Vec::new(), packs: HashMap::new(), usable };
+        runs.into_iter().for_each(|run| known.add(run));
         Self { known: RwLock::new(known), new: std::array::from_fn(|_| Shard::default()) }
     }
 
@@ -115,6 +132,11 @@ impl Catalog {
 
     /// Takes a run over that holds chunks which were new before, and forgets them as new.
     pub fn adopt(&self, run: Run) {
+        self.adopt_as(&run.clone(), Lookup::Memory(run));
+    }
+
+    /// The same with `lookup` as the form of `run` that stays.
+    pub(crate) fn adopt_as(&self, run: &Run, lookup: Lookup) {
         let known = |(entry, pack): (IndexEntry, Option<&PackRecord>)| Some((pack?.kind, entry.id));
         let ids: Vec<(Kind, ChunkId)> = run.iter().filter_map(known).collect();
         {
@@ -122,7 +144,7 @@ impl Catalog {
             if let Some(usable) = &mut known.usable {
                 usable.extend(run.packs().iter().map(PackRecord::name));
             }
-            known.runs.push(run);
+            known.add(lookup);
         }
         for id in ids {
             self.shard(&id.1).lock().remove(&id);
@@ -151,8 +173,8 @@ impl Catalog {
     #[must_use]
     pub fn pack(&self, name: ObjectName) -> Option<PackRecord> {
         let known = self.known();
-        let mut packs = known.runs.iter().rev().flat_map(Run::packs);
-        packs.find(|pack| pack.name() == name).cloned()
+        let (run, pack) = known.packs.get(&name)?;
+        known.runs.get(*run)?.pack(*pack)
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -167,7 +189,50 @@ impl Catalog {
     }
 }
 
+impl Lookup {
+    fn places(&self, id: &ChunkId) -> Vec<(Kind, ChunkAt)> {
+        match self {
+            Self::Memory(run) => run.places(id).collect(),
+            Self::Paged(run) => run.places(id),
+        }
+    }
+
+    fn pack_count(&self) -> usize {
+        match self {
+            Self::Memory(run) => run.packs().len(),
+            Self::Paged(run) => run.pack_count(),
+        }
+    }
+
+    fn pack_name(&self, pack: usize) -> Option<ObjectName> {
+        match self {
+            Self::Memory(run) => run.packs().get(pack).map(PackRecord::name),
+            Self::Paged(run) => run.pack_name(pack),
+        }
+    }
+
+    fn pack(&self, pack: usize) -> Option<PackRecord> {
+        match self {
+            Self::Memory(run) => run.packs().get(pack).cloned(),
+            Self::Paged(run) => run.pack(pack),
+        }
+    }
+
+    /// All that it says of packs; none of those that cannot be read any more.
+    pub(crate) fn packs(&self) -> impl Iterator<Item = PackRecord> {
+        (0..self.pack_count()).filter_map(|pack| self.pack(pack))
+    }
+}
+
 impl Known {
+    fn add(&mut self, run: Lookup) {
+        let number = self.runs.len();
+        for pack in 0..run.pack_count() {
+            self.packs.extend(run.pack_name(pack).map(|name| (name, (number, pack))));
+        }
+        self.runs.push(run);
+    }
+
     /// The newest run first: what was seen lately is met again soonest.
     fn places(&self, kind: Kind, id: &ChunkId) -> impl Iterator<Item = ChunkAt> {
         let found = self.runs.iter().rev().flat_map(|run| run.places(id));

@@ -34,7 +34,7 @@ use crate::store::{Kind, ObjectName};
 pub const RUN_BYTES_MAX: usize = 1 << 30;
 
 const MAGIC: &[u8; 4] = b"SRI2";
-const ENTRY_BYTES: usize = 48;
+pub(super) const ENTRY_BYTES: usize = 48;
 
 /// One chunk's line in an index run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,8 +209,7 @@ impl Run {
     /// About how many bytes its plaintext has.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let pack = |pack: &PackRecord| 37 + pack.header.len() + 8 * pack.segments.len();
-        self.entries.len() + self.packs.iter().map(pack).sum::<usize>()
+        self.entries.len() + self.packs.iter().map(pack_bytes).sum::<usize>()
     }
 
     /// How many chunks it knows.
@@ -282,6 +281,11 @@ fn put_u32(out: &mut Vec<u8>, value: usize) {
     out.extend_from_slice(&u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes());
 }
 
+/// How many bytes a pack's description takes.
+pub(super) fn pack_bytes(pack: &PackRecord) -> usize {
+    33 + pack.header.len() + 8 * pack.segments.len()
+}
+
 fn put_pack(out: &mut Vec<u8>, pack: &PackRecord) {
     out.push(u8::from(pack.kind == Kind::Meta));
     out.extend_from_slice(pack.id.as_bytes());
@@ -295,7 +299,7 @@ fn put_pack(out: &mut Vec<u8>, pack: &PackRecord) {
     }
 }
 
-fn read_pack(reader: &mut Reader<'_>) -> Parsed<PackRecord> {
+pub(super) fn read_pack(reader: &mut Reader<'_>) -> Parsed<PackRecord> {
     let kind = match reader.u8()? {
         0 => Kind::Data,
         1 => Kind::Meta,
@@ -320,7 +324,7 @@ fn read_pack(reader: &mut Reader<'_>) -> Parsed<PackRecord> {
     }
 }
 
-fn read_entry(reader: &mut Reader<'_>) -> Parsed<(IndexEntry, u32)> {
+pub(super) fn read_entry(reader: &mut Reader<'_>) -> Parsed<(IndexEntry, u32)> {
     let id = ChunkId::from_bytes(reader.array()?);
     let pack = reader.u32()?;
     let (segment, offset, len) = (reader.u32()?, reader.u32()?, reader.u32()?);

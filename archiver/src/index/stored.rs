@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 
-use super::{RUN_BYTES_MAX, Run};
+use super::paged::{self, PagedRun};
+use super::{Lookup, RUN_BYTES_MAX, Run};
 use crate::cache::LocalCache;
 use crate::codec::Reader;
 use crate::envelope::{Envelope, Wrapping};
@@ -18,6 +20,9 @@ use crate::store::{Family, ObjectName, Put, Store};
 
 /// Most bytes of a stored index run.
 const STORED_BYTES_MAX: u64 = 1 << 30;
+
+/// Smallest run that is looked up in the cache instead of in memory, in bytes: some 20,000 chunks.
+const PAGED_BYTES_MIN: usize = 1 << 20;
 
 /// How many runs are read at once.
 const READS_IN_FLIGHT: usize = 8;
@@ -74,10 +79,25 @@ impl IndexStore {
     /// # Errors
     /// [`Error::Store`], [`Error::Decrypt`], [`Error::Damaged`] with the run that is at fault.
     pub async fn read_all(&self) -> Result<Vec<NamedRun>> {
+        self.read_each(|name| self.read_cached(name).boxed()).await
+    }
+
+    /// Reads all runs as far as that is needed to look chunks up in them; with their names.
+    ///
+    /// # Errors
+    /// As [`IndexStore::read_all`].
+    pub(crate) async fn look_up_all(&self) -> Result<Vec<(ObjectName, Lookup)>> {
+        self.read_each(|name| self.look_up(name).map_ok(move |run| (name, run)).boxed()).await
+    }
+
+    async fn read_each<'a, T>(
+        &'a self,
+        read: impl Fn(ObjectName) -> BoxFuture<'a, Result<T>>,
+    ) -> Result<Vec<T>> {
         let mut attempt = 1;
         loop {
             let names = self.list().await?;
-            let read = self.read_these(&names).await;
+            let read = self.read_these(&names, &read).await;
             match read {
                 Err(error) if attempt < LISTINGS_MAX && error.cause() == Cause::StoreMissing => {
                     attempt += 1;
@@ -94,11 +114,14 @@ impl IndexStore {
     }
 
     /// Reads these runs, but those under keys that were given up: on what they say nothing relies.
-    async fn read_these(&self, names: &[ObjectName]) -> Result<Vec<NamedRun>> {
+    async fn read_these<'a, T>(
+        &self,
+        names: &[ObjectName],
+        read: &impl Fn(ObjectName) -> BoxFuture<'a, Result<T>>,
+    ) -> Result<Vec<T>> {
         let (mut runs, mut passed_over) = (Vec::with_capacity(names.len()), false);
-        let mut reads = futures::stream::iter(names.to_vec())
-            .map(|name| self.read_cached(name))
-            .buffered(READS_IN_FLIGHT);
+        let names = futures::stream::iter(names.to_vec());
+        let mut reads = names.map(read).buffered(READS_IN_FLIGHT);
         while let Some(read) = reads.next().await {
             match read {
                 Err(Error::KeysGivenUp { .. }) => passed_over = true,
@@ -132,8 +155,28 @@ impl IndexStore {
             return Ok(NamedRun { name, run });
         }
         let (plain, run) = self.read(name).await?;
-        self.keep(&name, &plain);
+        self.keep(&name, &plain, &run);
         Ok(NamedRun { name, run })
+    }
+
+    async fn look_up(&self, name: ObjectName) -> Result<Lookup> {
+        if let Some(run) = self.in_cache(name) {
+            return Ok(Lookup::Paged(run));
+        }
+        Ok(self.lookup_of(self.read_cached(name).await?))
+    }
+
+    /// What is to be kept of a run that was read or written, to look chunks up in it.
+    pub(crate) fn lookup_of(&self, named: NamedRun) -> Lookup {
+        match self.in_cache(named.name) {
+            Some(run) => Lookup::Paged(run),
+            None => Lookup::Memory(named.run),
+        }
+    }
+
+    fn in_cache(&self, name: ObjectName) -> Option<PagedRun> {
+        let (file, notes) = self.cache.as_ref()?.paged(&run_id(&name)?)?;
+        PagedRun::open(file, &notes)
     }
 
     /// Reads a run from the store itself.
@@ -170,15 +213,19 @@ impl IndexStore {
             return Err(Error::NameTaken { object: name });
         }
         let plain = Bytes::from(plain);
-        self.keep(&name, &plain);
         let damaged = Error::Damaged { object: name, what: "it was built wrong" };
-        Run::parse(&plain).map(|run| NamedRun { name, run }).ok_or(damaged)
+        let run = Run::parse(&plain).ok_or(damaged)?;
+        self.keep(&name, &plain, &run);
+        Ok(NamedRun { name, run })
     }
 
-    fn keep(&self, name: &ObjectName, plain: &[u8]) {
+    fn keep(&self, name: &ObjectName, plain: &[u8], run: &Run) {
         if let Some((cache, id)) = self.cache.as_ref().zip(run_id(name)) {
             // Without room for a cache the next run of the program only reads more.
-            let _ = cache.put(&id, plain);
+            let _ = match plain.len() {
+                PAGED_BYTES_MIN.. => cache.put_paged(&id, plain, &paged::notes_on(run)),
+                _ => cache.put(&id, plain),
+            };
         }
     }
 }

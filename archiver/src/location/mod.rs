@@ -8,6 +8,7 @@ mod remove;
 pub mod role;
 mod secrets;
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::envelope::{Envelope, Wrapping, claimed_branches, claimed_format, clai
 use crate::epochs::Epochs;
 use crate::error::{Error, Result};
 use crate::id::ObjectId;
-use crate::index::{Catalog, IndexStore, NamedRun, PackRecord};
+use crate::index::{Catalog, IndexStore, PackRecord};
 use crate::pack::{Codec, PackReader};
 use crate::store::{Family, Kind, ObjectName, Put, Store, preflight};
 
@@ -374,16 +375,18 @@ impl Location {
         &self.wrapping
     }
 
-    /// The packs in `runs` that are not under the location's present keys; none if it never had others, or has branch
+    /// The packs of these records that are not under the location's present keys; none if it never had others, or has branch
     /// keys, of which no version is given up.
-    pub(crate) fn outlived(&self, runs: &[NamedRun]) -> HashSet<ObjectName> {
-        let records = runs.iter().flat_map(|named| named.run.packs());
+    pub(crate) fn outlived<P: Borrow<PackRecord>>(
+        &self,
+        records: impl Iterator<Item = P>,
+    ) -> HashSet<ObjectName> {
         let is_outlived =
-            |pack: &&PackRecord| Wrapping::of(&pack.header).as_ref() != Some(&self.wrapping);
+            |pack: &P| Wrapping::of(&pack.borrow().header).as_ref() != Some(&self.wrapping);
         match self.format.epoch {
             0 => HashSet::new(),
             _ if self.has_branch_keys() => HashSet::new(),
-            _ => records.filter(is_outlived).map(PackRecord::name).collect(),
+            _ => records.filter(is_outlived).map(|pack| pack.borrow().name()).collect(),
         }
     }
 
@@ -442,8 +445,8 @@ impl Location {
     /// # Errors
     /// As [`IndexStore::read_all`].
     pub async fn catalog(&self) -> Result<Catalog> {
-        let runs = self.index.read_all().await?;
-        Ok(Catalog::new(runs.into_iter().map(|named| named.run).collect()))
+        let runs = self.index.look_up_all().await?;
+        Ok(Catalog::over(runs.into_iter().map(|(_, run)| run), None))
     }
 
     /// The index as far as a writer may rely on it: of packs that are there and that no collector
@@ -456,12 +459,15 @@ impl Location {
     /// As [`IndexStore::read_all`], and for the condemned packs.
     pub(crate) async fn usable_catalog(&self) -> Result<Catalog> {
         let condemned = crate::condemned::all(self).await?;
-        let runs = self.index.read_all().await?;
+        let runs = self.index.look_up_all().await?;
         let mut usable: HashSet<ObjectName> = self.packs().await?.into_keys().collect();
         // Until an exchange of keys is complete, whoever carries it out looks after packs under the keys before.
-        let outlived = if self.is_in_exchange() { HashSet::new() } else { self.outlived(&runs) };
+        let outlived = match self.is_in_exchange() {
+            true => HashSet::new(),
+            false => self.outlived(runs.iter().flat_map(|(_, run)| run.packs())),
+        };
         usable.retain(|pack| !condemned.contains(pack) && !outlived.contains(pack));
-        Ok(Catalog::of_packs(runs.into_iter().map(|named| named.run).collect(), usable))
+        Ok(Catalog::over(runs.into_iter().map(|(_, run)| run), Some(usable)))
     }
 
     /// Every pack that is there, with its length in bytes.

@@ -204,9 +204,8 @@ impl PackReader {
         {
             return Ok(known.catalog.clone());
         }
-        let runs = self.index.read_all().await?;
-        let names = runs.iter().map(|named| named.name).collect();
-        let catalog = Arc::new(Catalog::new(runs.into_iter().map(|named| named.run).collect()));
+        let (names, runs): (Vec<_>, Vec<_>) = self.index.look_up_all().await?.into_iter().unzip();
+        let catalog = Arc::new(Catalog::over(runs, None));
         *latest = Some(Latest { names, catalog: catalog.clone() });
         Ok(catalog)
     }

@@ -49,7 +49,7 @@ impl Survey {
         let packs = location.packs().await?;
         let writers = sessions::list(location).await?;
         let live = Live::mark(location, &runs, &packs, control).await?;
-        let outlived = location.outlived(&runs);
+        let outlived = location.outlived(runs.iter().flat_map(|named| named.run.packs()));
         Ok(Self { runs, condemned, outlived, packs, writers, live })
     }
 

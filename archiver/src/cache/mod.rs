@@ -2,19 +2,27 @@
 //!
 //! A stored object never changes, so a cached one is as good, if it is the same: each file ends
 //! with a keyed hash under the location's id key. A cache that lies would make a backup believe
-//! that chunks are stored which are not, so what fails the hash is read again.
+//! that chunks are stored which are not, so what fails the hash is read again. Large objects that are read in part have
+//! a hash of each page instead.
+
+mod paged;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(crate) use self::paged::PagedFile;
+
 use crate::chunk::ChunkHasher;
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, ObjectId};
+
+/// What the names of files end with that are read in part.
+const PAGED: &str = ".paged";
 
 /// Decrypted objects of one family of one location, kept in a folder of their own.
 pub(crate) struct LocalCache {
@@ -39,6 +47,13 @@ impl LocalCache {
 
     /// The plaintext of object `id`, if it is here and whole.
     pub(crate) fn get(&self, id: &ObjectId) -> Option<Bytes> {
+        self.get_whole(id).or_else(|| {
+            let (file, _) = self.paged(id)?;
+            file.read(0..file.len())
+        })
+    }
+
+    fn get_whole(&self, id: &ObjectId) -> Option<Bytes> {
         let mut bytes = fs::read(self.path(id)).ok()?;
         let plain_len = bytes.len().checked_sub(ChunkId::LEN)?;
         let (plain, hash) = bytes.split_at(plain_len);
@@ -54,12 +69,35 @@ impl LocalCache {
     /// # Errors
     /// [`Error::Cache`]; it is not kept then, and nothing else is lost.
     pub(crate) fn put(&self, id: &ObjectId, plain: &[u8]) -> Result<()> {
-        let path = self.path(id);
+        self.create(id, self.path(id), |file| {
+            file.write_all(plain)?;
+            file.write_all(self.hash(id, plain).as_bytes())
+        })
+    }
+
+    /// Object `id`, to be read in part, and what was noted beside it; if it was kept that way and its notes are whole.
+    pub(crate) fn paged(&self, id: &ObjectId) -> Option<(PagedFile, Vec<u8>)> {
+        PagedFile::open(&self.paged_path(id), id, self.hasher.clone())
+    }
+
+    /// Keeps the plaintext of object `id` to be read in part, and notes beside it.
+    ///
+    /// # Errors
+    /// As [`LocalCache::put`].
+    pub(crate) fn put_paged(&self, id: &ObjectId, plain: &[u8], notes: &[u8]) -> Result<()> {
+        let path = self.paged_path(id);
+        self.create(id, path, |file| paged::write(file, &self.hasher, id, plain, notes))
+    }
+
+    fn create(
+        &self,
+        id: &ObjectId,
+        path: PathBuf,
+        write: impl FnOnce(&mut fs::File) -> io::Result<()>,
+    ) -> Result<()> {
         let draft = self.folder.join(format!("{id}.{}", ObjectId::random()));
         let write = || {
-            let mut file = fs::File::create(&draft)?;
-            file.write_all(plain)?;
-            file.write_all(self.hash(id, plain).as_bytes())?;
+            write(&mut fs::File::create(&draft)?)?;
             fs::rename(&draft, &path)
         };
         write().map_err(|source| {
@@ -72,7 +110,9 @@ impl LocalCache {
     pub(crate) fn keep_only(&self, ids: &[ObjectId]) {
         let Ok(files) = fs::read_dir(&self.folder) else { return };
         for file in files.flatten() {
-            let id = file.file_name().to_str().and_then(ObjectId::from_hex);
+            let name = file.file_name();
+            let name = name.to_str().map(|name| name.strip_suffix(PAGED).unwrap_or(name));
+            let id = name.and_then(ObjectId::from_hex);
             if id.is_none_or(|id| !ids.contains(&id)) {
                 // A file that stays is only room that is not free.
                 let _ = fs::remove_file(file.path());
@@ -84,6 +124,11 @@ impl LocalCache {
     pub(crate) fn remove(&self, id: &ObjectId) {
         // As above, or it was not there.
         let _ = fs::remove_file(self.path(id));
+        let _ = fs::remove_file(self.paged_path(id));
+    }
+
+    fn paged_path(&self, id: &ObjectId) -> PathBuf {
+        self.folder.join(format!("{id}{PAGED}"))
     }
 
     fn path(&self, id: &ObjectId) -> PathBuf {
@@ -116,9 +161,13 @@ mod tests {
         bytes[2] ^= 1;
         fs::write(cache.path(&one), bytes).unwrap();
         assert!(cache.get(&one).is_none(), "a flipped bit");
+        cache.put_paged(&one, b"plain in pages", b"").unwrap();
+        cache.put_paged(&two, b"plain in pages", b"").unwrap();
+        assert_eq!(cache.get(&one).unwrap().as_ref(), b"plain in pages");
         cache.keep_only(&[one]);
         assert!(cache.path(&one).exists() && !cache.path(&two).exists());
+        assert!(cache.paged(&one).is_some() && cache.paged(&two).is_none());
         cache.remove(&one);
-        assert!(!cache.path(&one).exists());
+        assert!(!cache.path(&one).exists() && cache.paged(&one).is_none());
     }
 }
