@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use strongroom::backup::{BackupOptions, ParentChoice};
+use strongroom::chunk::ChunkerParameters;
 use strongroom::control::Control;
 use strongroom::location::{CreateOptions, Location, OpenOptions};
 use strongroom::snapshot::{Snapshot, load_all};
@@ -12,8 +13,8 @@ use strongroom::store::connect::{StoreOptions, connect};
 use strongroom::{Cause, Error};
 
 use crate::location::{
-    Told, archive, archive_with, assert_restores, assert_whole, check_all, create, memory, objects,
-    open, raw_key, small_chunks, wrap,
+    Told, archive, archive_with, assert_restores, assert_whole, check_all, create, create_as,
+    memory, objects, open, prune_at_once, raw_key, small_chunks, wrap,
 };
 use crate::support::{make_rich_tree, pattern, temporary};
 
@@ -250,6 +251,54 @@ async fn a_cache_is_used_and_may_be_wrong_or_gone() {
     assert_eq!(load_all(&location).await.unwrap(), [snapshot]);
     fs::remove_dir_all(&cache).unwrap();
     assert_whole(&open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_index_is_looked_up_in_the_cache_and_may_be_damaged_there() {
+    let (_folder, root) = temporary();
+    fs::write(root.join("a"), pattern(30 << 20)).unwrap();
+    let store = memory();
+    let chunker = ChunkerParameters { bytes_min: 256, bytes_average: 1024, bytes_max: 4096 };
+    create_as(&store, &CreateOptions { chunker, ..CreateOptions::default() }).await;
+    let (_cache_folder, cache) = temporary();
+    let open = || async {
+        let options = OpenOptions { cache: Some(cache.clone()) };
+        Arc::new(Location::open(wrap(store.clone()), raw_key(1), &options).await.unwrap())
+    };
+    let anew = BackupOptions { parent: ParentChoice::None, ..BackupOptions::default() };
+    let first = archive(&open().await, &root).await.unwrap();
+    // A collector merges what the archive wrote.
+    prune_at_once(&open().await).await.unwrap();
+    open().await.catalog().await.unwrap();
+    let pages = || {
+        let folder = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path().join("index");
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "paged")).collect::<Vec<_>>()
+    };
+    let [file] = &pages()[..] else { panic!("{:?}", pages()) };
+    let length = fs::metadata(file).unwrap().len();
+    assert!(length > 1 << 20, "{length}");
+
+    let location = open().await;
+    let before = location.store().traffic().requests();
+    location.catalog().await.unwrap();
+    assert_eq!(location.store().traffic().requests() - before, 1, "a listing and no read");
+    let again = archive_with(&location, &root, anew.clone(), &Control::default()).await.unwrap();
+    assert_eq!(again.commit.statistics.chunks_new, 0);
+    assert_restores(&location, &again, &root).await;
+
+    // Pages that are damaged: what they say is not known, and stored once more.
+    let mut bytes = fs::read(file).unwrap();
+    bytes[100_000..600_000].fill(0xff);
+    fs::write(file, &bytes).unwrap();
+    let again = archive_with(&open().await, &root, anew, &Control::default()).await.unwrap();
+    let (new, all) = (again.commit.statistics.chunks_new, first.commit.statistics.chunks_new);
+    assert!(new > 100 && new < all, "{new} of {all}");
+    assert_restores(&open().await, &again, &root).await;
+    // Collectors do not believe it at all.
+    prune_at_once(&open().await).await.unwrap();
+    assert_whole(&open().await).await;
+    assert_restores(&open().await, &first, &root).await;
 }
 
 /// The pack that a snapshot's root lies in.
