@@ -30,8 +30,9 @@ pub(crate) enum Lookup {
 /// What finished index runs say.
 struct Known {
     runs: Vec<Lookup>,
-    /// The number of the newest run that knows a pack, and the pack's number in it.
-    packs: HashMap<ObjectName, (usize, usize)>,
+    /// The number of the newest run that knows a pack, and the pack's number in it; there are fewer of either
+    /// than a run can number.
+    packs: HashMap<ObjectName, (u32, u32)>,
     /// The packs that may be relied on; all when `None`.
     usable: Option<HashSet<ObjectName>>,
 }
@@ -174,7 +175,7 @@ impl Catalog {
     pub fn pack(&self, name: ObjectName) -> Option<PackRecord> {
         let known = self.known();
         let (run, pack) = known.packs.get(&name)?;
-        known.runs.get(*run)?.pack(*pack)
+        known.runs.get(*run as usize)?.pack(*pack as usize)
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -228,7 +229,8 @@ impl Known {
     fn add(&mut self, run: Lookup) {
         let number = self.runs.len();
         for pack in 0..run.pack_count() {
-            self.packs.extend(run.pack_name(pack).map(|name| (name, (number, pack))));
+            let place = (number as u32, pack as u32);
+            self.packs.extend(run.pack_name(pack).map(|name| (name, place)));
         }
         self.runs.push(run);
     }

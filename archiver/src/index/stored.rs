@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
+use tokio::sync::Semaphore;
 
 use super::paged::{self, PagedRun};
 use super::{Lookup, RUN_BYTES_MAX, Run};
@@ -26,6 +27,9 @@ const PAGED_BYTES_MIN: usize = 1 << 20;
 
 /// How many runs are read at once.
 const READS_IN_FLIGHT: usize = 8;
+
+/// How much of runs is read at once that do not stay in memory, as stored, in MiB: each takes several times its size.
+const READ_MIB_IN_FLIGHT: u32 = 32;
 
 /// How often the runs are listed again when one of them is removed between listing and reading.
 const LISTINGS_MAX: usize = 8;
@@ -49,6 +53,8 @@ pub struct IndexStore {
     /// The epoch of the location's keys that `envelope` knows as the last one.
     epoch: u32,
     cache: Option<LocalCache>,
+    /// A permit for each MiB that may be read at once.
+    room: Semaphore,
 }
 
 impl IndexStore {
@@ -58,7 +64,8 @@ impl IndexStore {
         epoch: u32,
         cache: Option<LocalCache>,
     ) -> Self {
-        Self { store, envelope, epoch, cache }
+        let room = Semaphore::new(READ_MIB_IN_FLIGHT as usize);
+        Self { store, envelope, epoch, cache, room }
     }
 
     /// The names of all runs, sorted.
@@ -66,9 +73,15 @@ impl IndexStore {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list(&self) -> Result<Vec<ObjectName>> {
+        Ok(self.list_sized().await?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The same with their lengths as stored.
+    async fn list_sized(&self) -> Result<Vec<(ObjectName, u64)>> {
         let listed: Vec<_> = self.store.list(Family::Indexes).try_collect().await?;
-        let is_run = |name: &ObjectName| matches!(name, ObjectName::Index(..));
-        let mut names: Vec<_> = listed.into_iter().filter_map(|l| l.name).filter(is_run).collect();
+        let named = listed.into_iter().filter_map(|object| Some((object.name?, object.size)));
+        let is_run = |(name, _): &(ObjectName, u64)| matches!(name, ObjectName::Index(..));
+        let mut names: Vec<_> = named.filter(is_run).collect();
         names.sort_unstable();
         Ok(names)
     }
@@ -79,7 +92,7 @@ impl IndexStore {
     /// # Errors
     /// [`Error::Store`], [`Error::Decrypt`], [`Error::Damaged`] with the run that is at fault.
     pub async fn read_all(&self) -> Result<Vec<NamedRun>> {
-        self.read_each(|name| self.read_cached(name).boxed()).await
+        self.read_each(|name, _| self.read_cached(name).boxed()).await
     }
 
     /// Reads all runs as far as that is needed to look chunks up in them; with their names.
@@ -87,16 +100,17 @@ impl IndexStore {
     /// # Errors
     /// As [`IndexStore::read_all`].
     pub(crate) async fn look_up_all(&self) -> Result<Vec<(ObjectName, Lookup)>> {
-        self.read_each(|name| self.look_up(name).map_ok(move |run| (name, run)).boxed()).await
+        self.read_each(|name, size| self.look_up(name, size).map_ok(move |run| (name, run)).boxed())
+            .await
     }
 
     async fn read_each<'a, T>(
         &'a self,
-        read: impl Fn(ObjectName) -> BoxFuture<'a, Result<T>>,
+        read: impl Fn(ObjectName, u64) -> BoxFuture<'a, Result<T>>,
     ) -> Result<Vec<T>> {
         let mut attempt = 1;
         loop {
-            let names = self.list().await?;
+            let names = self.list_sized().await?;
             let read = self.read_these(&names, &read).await;
             match read {
                 Err(error) if attempt < LISTINGS_MAX && error.cause() == Cause::StoreMissing => {
@@ -105,7 +119,8 @@ impl IndexStore {
                 Err(error) => return Err(error),
                 Ok(runs) => {
                     if let Some(cache) = &self.cache {
-                        cache.keep_only(&names.iter().filter_map(run_id).collect::<Vec<_>>());
+                        let ids = names.iter().filter_map(|(name, _)| run_id(name));
+                        cache.keep_only(&ids.collect::<Vec<_>>());
                     }
                     return Ok(runs);
                 }
@@ -116,12 +131,12 @@ impl IndexStore {
     /// Reads these runs, but those under keys that were given up: on what they say nothing relies.
     async fn read_these<'a, T>(
         &self,
-        names: &[ObjectName],
-        read: &impl Fn(ObjectName) -> BoxFuture<'a, Result<T>>,
+        names: &[(ObjectName, u64)],
+        read: &impl Fn(ObjectName, u64) -> BoxFuture<'a, Result<T>>,
     ) -> Result<Vec<T>> {
         let (mut runs, mut passed_over) = (Vec::with_capacity(names.len()), false);
         let names = futures::stream::iter(names.to_vec());
-        let mut reads = names.map(read).buffered(READS_IN_FLIGHT);
+        let mut reads = names.map(|(name, size)| read(name, size)).buffered(READS_IN_FLIGHT);
         while let Some(read) = reads.next().await {
             match read {
                 Err(Error::KeysGivenUp { .. }) => passed_over = true,
@@ -159,10 +174,13 @@ impl IndexStore {
         Ok(NamedRun { name, run })
     }
 
-    async fn look_up(&self, name: ObjectName) -> Result<Lookup> {
+    async fn look_up(&self, name: ObjectName, size: u64) -> Result<Lookup> {
         if let Some(run) = self.in_cache(name) {
             return Ok(Lookup::Paged(run));
         }
+        let mib = u32::try_from(size >> 20).unwrap_or(u32::MAX).min(READ_MIB_IN_FLIGHT - 1) + 1;
+        // Never closed.
+        let _room = self.room.acquire_many(mib).await;
         Ok(self.lookup_of(self.read_cached(name).await?))
     }
 
@@ -182,7 +200,7 @@ impl IndexStore {
     /// Reads a run from the store itself.
     pub(crate) async fn read(&self, name: ObjectName) -> Result<(Bytes, Run)> {
         let message = self.store.get(name, STORED_BYTES_MAX).await?;
-        self.understand(name, &message).await
+        self.understand(name, message).await
     }
 
     /// Reads a run from the store itself, and which keys it is under.
@@ -191,21 +209,28 @@ impl IndexStore {
         name: ObjectName,
     ) -> Result<(Option<Wrapping>, Bytes)> {
         let message = self.store.get(name, STORED_BYTES_MAX).await?;
-        let (plain, _) = self.understand(name, &message).await?;
-        Ok((Wrapping::of(&message), plain))
+        let wrapping = Wrapping::of(&message);
+        let (plain, _) = self.understand(name, message).await?;
+        Ok((wrapping, plain))
     }
 
-    async fn understand(&self, name: ObjectName, message: &[u8]) -> Result<(Bytes, Run)> {
-        let packed = self.envelope.open(name, message).await?;
+    /// Lets go of each form of the run before the next but one is made: they are large.
+    async fn understand(&self, name: ObjectName, message: Bytes) -> Result<(Bytes, Run)> {
+        let packed = self.envelope.open(name, &message).await?;
+        drop(message);
         let damaged = || Error::Damaged { object: name, what: "it is not an index run" };
         let plain = unpack(&packed).ok_or_else(damaged)?;
+        drop(packed);
         let run = Run::parse(&plain).ok_or_else(damaged)?;
         Ok((plain, run))
     }
 
     /// Writes a run of level `level`: 0 for what a writer has stored, 1 for what a collector has
     /// merged. From then on its chunks are found.
-    pub(crate) async fn write(&self, level: u8, plain: Vec<u8>) -> Result<NamedRun> {
+    ///
+    /// # Errors
+    /// [`Error::Encrypt`], [`Error::Store`], [`Error::Damaged`] for what is no run.
+    pub async fn write(&self, level: u8, plain: Vec<u8>) -> Result<NamedRun> {
         let name = ObjectName::Index(level, ObjectId::random());
         let packed = pack(&plain).map_err(|source| Error::Compress { source })?;
         let message = self.envelope.seal(name, &packed).await?;

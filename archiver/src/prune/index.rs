@@ -7,10 +7,10 @@ use crate::location::Location;
 use crate::store::ObjectName;
 
 /// Runs smaller than this are merged, once there are several…
-const RUN_BYTES_SMALL: usize = 64 << 20;
+const RUN_BYTES_SMALL: usize = 16 << 20;
 
-/// … into runs of about this size at most.
-const RUN_BYTES_TARGET: usize = 256 << 20;
+/// … into runs of about this size at most: reading one for the first time takes several times as much memory.
+const RUN_BYTES_TARGET: usize = 64 << 20;
 
 /// Takes the packs `going`, and those that are gone already, out of the index, and merges small
 /// runs; answers how many runs were removed.
