@@ -159,9 +159,15 @@ impl Emulator {
         }
         let clock = Arc::new(AdjustableClock::new(Arc::clone(&config.clock)));
         let (storage, hsm_dir, temporary) = open_data_dir(&config.data_dir)?;
+        // At the same time: self-tests take a while, and so does reading many keys. The directory is ours by now.
+        let hsms = tokio::task::spawn_blocking({
+            let dir = hsm_dir.clone();
+            move || switch_on(&dir)
+        });
         let (registry, storage_closed) = Registry::open(storage)?;
+        let hsms = hsms.await??;
         let (audit, audit_closed) = open_audit(&config, Arc::clone(&clock))?;
-        let kms = start_hsms(&config, &hsm_dir, registry, audit, Arc::clone(&clock)).await?;
+        let kms = start(&config, &hsm_dir, hsms, registry, audit, Arc::clone(&clock)).await?;
         let (root, is_first_start) = root_credential(&kms.registry, config.account).await?;
         let sources = Sources {
             registry: kms.registry.clone(),
@@ -363,23 +369,37 @@ fn open_data_dir(data_dir: &DataDir) -> Result<OpenedDataDir, Error> {
     }
 }
 
-/// Switches the HSMs on, and takes up what depends on them.
-async fn start_hsms(
+/// The factory of HSMs, and the HSM of the default key store.
+struct SwitchedOn {
+    factory: Factory,
+    fleet: FleetKeyStore,
+    device: HsmConfig,
+}
+
+/// Switches on the HSM of the default key store.
+fn switch_on(dir: &Path) -> Result<SwitchedOn, Error> {
+    let device = HsmConfig::default();
+    let factory = Factory::open(&dir.join("factory"), &*device.clock)?;
+    let fleet = FleetKeyStore::open(&factory, &dir.join("fleet"), device.clone())?;
+    Ok(SwitchedOn { factory, fleet, device })
+}
+
+/// Puts the KMS together, and switches on the HSMs of clusters.
+async fn start(
     config: &EmulatorConfig,
     dir: &Path,
+    hsms: SwitchedOn,
     registry: Registry,
     audit: Audit,
     clock: Arc<AdjustableClock>,
 ) -> Result<Arc<Kms>, Error> {
-    let hsm_config = HsmConfig::default();
-    let factory = Factory::open(&dir.join("factory"), &*hsm_config.clock)?;
-    let fleet = FleetKeyStore::open(&factory, &dir.join("fleet"), hsm_config.clone())?;
+    let SwitchedOn { factory, fleet, device } = hsms;
     let key_stores = KeyStores::new(Arc::new(fleet));
     let around = Surroundings {
         registry: registry.clone(),
         clock: Arc::<AdjustableClock>::clone(&clock),
         factory,
-        device: hsm_config,
+        device,
         hosting: config.hsm_hosting.clone(),
         latency_seconds: config.hsm_latency_seconds,
     };

@@ -23,6 +23,9 @@ pub enum Error {
     /// The HSM of the default key store does not start.
     #[error("the HSM of the default key store does not start: {0}")]
     Hsm(#[from] strongroom_hsm::HsmError),
+    /// A part of the server ended badly while it started.
+    #[error("the server did not start: {0}")]
+    Start(#[from] tokio::task::JoinError),
     /// There is no network for the HSMs of CloudHSM clusters.
     #[error("CloudHSM does not start: {0}")]
     Network(#[from] crate::cloudhsm::NetworkError),

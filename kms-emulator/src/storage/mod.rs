@@ -22,6 +22,7 @@
 mod backups;
 mod clusters;
 mod grants;
+mod keys;
 mod load;
 mod migrations;
 mod planned_keys;
