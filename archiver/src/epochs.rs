@@ -3,6 +3,7 @@
 //! ```text
 //! format         keys/0       what a location is made with
 //! keys/<n>.<id>  keys/<n>     its format and its secrets in epoch n
+//! keys/<n>.closing             there while the exchange of keys that began epoch n comes to its end
 //! keys/<n>.<id>.<kind>        the branch keys of epoch n, where data keys are under such
 //! ```
 //!
@@ -28,6 +29,7 @@ pub(crate) struct Epochs {
     begun: BTreeMap<u32, Vec<ObjectName>>,
     /// Formats and branch keys of epochs that never began.
     leftovers: Vec<ObjectName>,
+    closing: BTreeSet<u32>,
 }
 
 impl Epochs {
@@ -36,8 +38,10 @@ impl Epochs {
         let names: BTreeSet<ObjectName> = listed.into_iter().filter_map(|l| l.name).collect();
         let mut epochs = Self::default();
         for name in &names {
-            if let ObjectName::Keys(epoch) = name {
-                epochs.begun.insert(*epoch, vec![*name]);
+            match name {
+                ObjectName::Keys(epoch) => drop(epochs.begun.insert(*epoch, vec![*name])),
+                ObjectName::EpochClosing(epoch) => drop(epochs.closing.insert(*epoch)),
+                _ => {}
             }
         }
         for name in names {
@@ -70,6 +74,13 @@ impl Epochs {
         self.begun.keys().copied().filter(|epoch| Some(*epoch) != current).collect()
     }
 
+    /// Whether the exchange of keys that began `epoch` comes to its end.
+    ///
+    /// To be asked by a writer *after* it was announced: who announced itself before that was decided is waited for.
+    pub(crate) fn is_closing(&self, epoch: u32) -> bool {
+        self.closing.contains(&epoch)
+    }
+
     /// The objects of epochs before this one, the secrets first. (What lies there of a later epoch may be its
     /// beginning.)
     pub(crate) fn before(&self, epoch: u32) -> Vec<ObjectName> {
@@ -79,6 +90,9 @@ impl Epochs {
             | ObjectName::BranchKeys(its, ..) => *its < epoch,
             _ => false,
         };
-        self.begun.values().flatten().chain(&self.leftovers).filter(is_before).copied().collect()
+        let closing = self.closing.iter().filter(|its| **its < epoch);
+        let closing = closing.map(|its| ObjectName::EpochClosing(*its));
+        let named = self.begun.values().flatten().chain(&self.leftovers).filter(is_before);
+        named.copied().chain(closing).collect()
     }
 }

@@ -6,7 +6,10 @@
 //!    epoch. (Both look at the epoch after they have announced themselves.)
 //! 3. What lies under earlier keys is brought under the new ones: what is needed of packs is copied into new packs, as
 //!    when [`prune`](mod@crate::prune) repacks; index runs are written anew; of each commit a copy is made beside it,
-//!    for the commit itself tells by its place and its age what exists, and since when.
+//!    for the commit itself tells by its place and its age what exists, and since when. When no pack is left under
+//!    earlier keys, `keys/<n>.closing` says so: writers that begin then rely on nothing under these, those that began before
+//!    are waited for, and what they rely on is copied. (A collector of before can have copied something that nobody
+//!    needed any more, and put it into the index at the very end.)
 //! 4. The `keys/` of earlier epochs are removed. From now on nothing under their keys is believed.
 //!
 //! No data key is wrapped anew: the tag of a message's header covers the wrapped keys, so that another wrapping would
@@ -127,5 +130,5 @@ async fn give_up_earlier(location: &Location) -> Result<()> {
     for name in epochs.before(location.format().epoch) {
         location.store().delete(name).await?;
     }
-    Ok(())
+    location.store().delete(ObjectName::EpochClosing(location.format().epoch)).await
 }

@@ -458,11 +458,13 @@ impl Location {
     /// # Errors
     /// As [`IndexStore::read_all`], and for the condemned packs.
     pub(crate) async fn usable_catalog(&self) -> Result<Catalog> {
+        let relies_on_earlier = self.is_in_exchange()
+            && !Epochs::list(&self.store).await?.is_closing(self.format.epoch);
         let condemned = crate::condemned::all(self).await?;
         let runs = self.index.look_up_all().await?;
         let mut usable: HashSet<ObjectName> = self.packs().await?.into_keys().collect();
         // Until an exchange of keys is complete, whoever carries it out looks after packs under the keys before.
-        let outlived = match self.is_in_exchange() {
+        let outlived = match relies_on_earlier {
             true => HashSet::new(),
             false => self.outlived(runs.iter().flat_map(|(_, run)| run.packs())),
         };

@@ -13,6 +13,8 @@ use crate::control::Control;
 use crate::envelope::Wrapping;
 use crate::error::{Error, Result};
 use crate::location::Location;
+use crate::store::ObjectName;
+use bytes::Bytes;
 
 /// Packs are copied in rounds of at least so many bytes…
 const ROUND_BYTES_MIN: u64 = 4 << 30;
@@ -36,7 +38,7 @@ pub(crate) async fn renew_packs(
     collector.finish_all().await?;
     // Whoever writes under earlier keys had announced that before the epoch began, or does not go on.
     collector.settle(Waiting::ForAll).await?;
-    let mut is_first = true;
+    let (mut is_first, mut is_closing) = (true, false);
     loop {
         control.check()?;
         let survey = Survey::take(location, None, control).await?;
@@ -47,6 +49,14 @@ pub(crate) async fn renew_packs(
         }
         let all: u64 = survey.packs.values().sum();
         let plan = Plan::for_present_keys(&survey, ROUND_BYTES_MIN.max(all / ROUNDS));
+        if plan.condemned.is_empty() && !is_closing {
+            // A collector of before may have copied something that nobody needed any more, and tell of it only now: from
+            // here on no writer relies on what it says, and those who already do are waited for and looked after.
+            close_epoch(location).await?;
+            collector.settle(Waiting::ForAll).await?;
+            is_closing = true;
+            continue;
+        }
         if plan.condemned.is_empty() {
             collector.pruned.snapshots = survey.live.snapshots();
             break;
@@ -63,6 +73,13 @@ pub(crate) async fn renew_packs(
     }
     collector.pruned.runs_removed += index::tidy(location, &Packs::new()).await?;
     Ok(collector.pruned)
+}
+
+/// Has writers that begin from now on rely on nothing under earlier keys.
+async fn close_epoch(location: &Location) -> Result<()> {
+    let name = ObjectName::EpochClosing(location.format().epoch);
+    // It may be there from an exchange that was interrupted.
+    location.store().create(name, Bytes::new()).await.map(drop)
 }
 
 /// Waits for every writer and collector that may use earlier keys.

@@ -14,6 +14,8 @@ pub enum ObjectName {
     Keys(u32),
     /// `keys/<epoch>.<id>`: what the location is in an epoch after the first, in plain JSON.
     EpochFormat(u32, ObjectId),
+    /// `keys/<epoch>.closing`: who begins to write now relies on nothing under the keys of earlier epochs.
+    EpochClosing(u32),
     /// `keys/<epoch>.<id>.<kind>`: the branch key of a kind of objects, where there are any.
     BranchKeys(u32, ObjectId, Kind),
     /// `d/xx/<id>`: a pack of file content.
@@ -40,6 +42,8 @@ pub enum ObjectName {
     /// `x/preflight/<id>`: what the preflight writes, and removes.
     Preflight(ObjectId),
 }
+
+const CLOSING: &str = "closing";
 
 /// A set of objects that is listed as one prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +134,7 @@ impl ObjectName {
             ["format"] => Self::Format,
             ["keys", epoch] => match epoch.split_once('.') {
                 None => Self::Keys(epoch.parse().ok()?),
+                Some((epoch, CLOSING)) => Self::EpochClosing(later(epoch)?),
                 Some((epoch, rest)) => match rest.split_once('.') {
                     None => Self::EpochFormat(later(epoch)?, ObjectId::from_hex(rest)?),
                     Some((id, kind)) => {
@@ -166,7 +171,8 @@ impl ObjectName {
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Format | Self::EpochFormat(..) | Self::Preflight(_) | Self::Heartbeat(..) => None,
+            Self::Format | Self::EpochFormat(..) | Self::EpochClosing(_) => None,
+            Self::Preflight(_) | Self::Heartbeat(..) => None,
             Self::Keys(_) => Some(Kind::Keys),
             Self::BranchKeys(_, _, kind) => Some(*kind),
             Self::DataPack(_) => Some(Kind::Data),
@@ -196,6 +202,7 @@ impl fmt::Display for ObjectName {
             Self::Format => f.write_str("format"),
             Self::Keys(epoch) => write!(f, "keys/{epoch}"),
             Self::EpochFormat(epoch, id) => write!(f, "keys/{epoch}.{id}"),
+            Self::EpochClosing(epoch) => write!(f, "keys/{epoch}.{CLOSING}"),
             Self::BranchKeys(epoch, id, kind) => {
                 write!(f, "keys/{epoch}.{id}.{}", kind.as_str())
             }
@@ -224,6 +231,7 @@ mod tests {
             ObjectName::Format,
             ObjectName::Keys(7),
             ObjectName::EpochFormat(8, id),
+            ObjectName::EpochClosing(8),
             ObjectName::BranchKeys(0, id, Kind::Data),
             ObjectName::BranchKeys(8, id, Kind::Session),
             ObjectName::SnapshotCopy(id, 9),
@@ -249,6 +257,7 @@ mod tests {
             "keys/00".into(),
             "keys/-1".into(),
             format!("keys/0.{id}"),
+            "keys/0.closing".into(),
             format!("keys/1.{id}.keys"),
             format!("keys/1.{id}."),
             format!("keys/01.{id}.data"),

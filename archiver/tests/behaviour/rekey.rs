@@ -2,18 +2,20 @@
 //! open nothing and are believed by nobody.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use strongroom::backup::{BackupOptions, ParentChoice};
 use strongroom::control::Control;
+use strongroom::fs::restore::RestoreOptions as TargetOptions;
 use strongroom::location::{Location, NewKeys, OpenOptions, Recipients, Succession};
 use strongroom::prune::PruneOptions;
 use strongroom::rekey::{Rekeyed, rekey};
-use strongroom::snapshot::{load_all, load_all_stored};
+use strongroom::snapshot::{Snapshot, load_all, load_all_stored};
 use strongroom::store::Store;
 use strongroom::store::fault::{Fault, FaultyStore};
 use strongroom::{Cause, Error, Result};
@@ -23,6 +25,7 @@ use strongroom_sdk::message::encrypted_data_key::EncryptedDataKey;
 use strongroom_sdk::message::header::Header;
 use strongroom_sdk::message::limits::Limits;
 use strongroom_sdk::secret::SecretBytes;
+use tokio::sync::oneshot;
 
 use crate::crash::Scene;
 use crate::location::{
@@ -32,7 +35,7 @@ use crate::location::{
 use crate::meanwhile::meanwhile;
 use crate::program::{ALIAS, Program};
 use crate::recipients::has_keys;
-use crate::support::{figure, make_rich_tree, pattern, temporary};
+use crate::support::{copy_tree, figure, make_rich_tree, pattern, temporary};
 
 /// The key of epoch `number`; that of the first is the other tests' own.
 fn keyring(number: u8) -> Arc<dyn Keyring> {
@@ -401,6 +404,110 @@ async fn late_copies_are_not_relied_on(scene: Scene) -> usize {
     let second = open_under(&store, keys(1)).await.unwrap();
     assert_restores(&second, &made, &scene.now).await;
     lacking
+}
+
+/// A location in which a collector of before has copied something that nobody needs any more, and tells of it late.
+struct Late {
+    _folders: [tempfile::TempDir; 2],
+    store: Arc<dyn ObjectStore>,
+    /// The tree of the snapshot that is there, and one that has what was copied.
+    then: PathBuf,
+    now: PathBuf,
+    kept: Snapshot,
+    /// What comes late: a pack, and an index run that tells of it.
+    objects: Vec<(Key, Bytes)>,
+}
+
+impl Late {
+    async fn new() -> Self {
+        let ((one, now), (two, then)) = (temporary(), temporary());
+        let write = |name: &str, length| fs::write(now.join(name), pattern(length)).unwrap();
+        let store = memory();
+        let location = create(&store).await;
+        write("stays", 60_000);
+        copy_tree(&now, &then, TargetOptions::default());
+        let kept = archive(&location, &then).await.unwrap();
+        write("comes back", 200_000);
+        write("goes", 310_000);
+        let first = archive(&location, &now).await.unwrap();
+        fs::remove_file(now.join("goes")).unwrap();
+        let second = archive(&location, &now).await.unwrap();
+        forget(&location, &first).await;
+
+        let elsewhere = copy_of(&store).await;
+        prune_at_once(&open(&elsewhere).await.unwrap()).await.unwrap();
+        let known = objects(&store).await;
+        let mut late = objects(&elsewhere).await;
+        late.retain(|(key, _)| !known.iter().any(|(other, _)| other == key));
+        assert!(late.iter().any(|(key, _)| key.as_ref().starts_with("d/")), "{late:?}");
+        forget(&location, &second).await;
+        Self { _folders: [one, two], store, then, now, kept, objects: late }
+    }
+
+    /// What comes late is there, and then a host archives what it has, during the exchange, into `store`.
+    async fn archive(&self, store: &Arc<dyn ObjectStore>) -> Result<Snapshot> {
+        for (key, bytes) in &self.objects {
+            self.store.put(key, bytes.clone().into()).await.unwrap();
+        }
+        let location = open_during(store, 0, 1).await.unwrap();
+        let options = BackupOptions { parent: ParentChoice::None, ..BackupOptions::default() };
+        archive_with(&location, &self.now, options, &Control::default()).await
+    }
+
+    /// Whatever was acknowledged is there, and what came late is nothing but rubbish.
+    async fn assert_sound(&self, made: Option<&Snapshot>) {
+        let location = open_under(&self.store, keys(1)).await.unwrap();
+        for _ in 0..2 {
+            assert_restores(&location, &self.kept, &self.then).await;
+            if let Some(made) = made {
+                assert_restores(&location, made, &self.now).await;
+            }
+            prune_at_once(&location).await.unwrap();
+            assert_whole(&location).await;
+        }
+        let markers = objects(&self.store).await.into_iter().map(|(key, _)| key.to_string());
+        assert!(!markers.into_iter().any(|key| key.ends_with("closing")), "the exchange has ended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_of_before_copies_late_misleads_no_writer() {
+    let late = Arc::new(Late::new().await);
+    let made = Arc::new(std::sync::Mutex::new(None));
+    let happening = {
+        let (late, made) = (late.clone(), made.clone());
+        async move {
+            let snapshot = late.archive(&late.store).await.unwrap();
+            *made.lock().unwrap() = Some(snapshot);
+        }
+    };
+    // When all packs and the index have been gone through.
+    exchange(meanwhile(&late.store, "s/", 0, happening), keys(0), new_keys(1)).await;
+    let made = made.lock().unwrap().take().unwrap();
+    late.assert_sound(Some(&made)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_relies_on_earlier_keys_when_an_exchange_closes_is_waited_for() {
+    let late = Arc::new(Late::new().await);
+    let ((reached, at_commit), (go, may_go)) = (oneshot::channel(), oneshot::channel());
+    let (outcome, of_writer) = oneshot::channel();
+    let happening = {
+        let late = late.clone();
+        async move {
+            let paused = meanwhile(&late.store.clone(), "s/", 0, async move {
+                reached.send(()).unwrap();
+                may_go.await.unwrap();
+            });
+            tokio::spawn(async move { outcome.send(late.archive(&paused).await) });
+            at_commit.await.unwrap();
+        }
+    };
+    // It takes whoever is at work for dead: the writer can commit no more.
+    exchange(meanwhile(&late.store, "keys/1.closing", 0, happening), keys(0), new_keys(1)).await;
+    go.send(()).unwrap();
+    let made = of_writer.await.unwrap();
+    late.assert_sound(made.ok().as_ref()).await;
 }
 
 /// One host: archives again and again, under whatever keys the location has, and collects now and then.
