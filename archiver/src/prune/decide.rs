@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{first_copy, share};
+use super::plan::{are_many, first_copy, is_small, share};
 use super::survey::Survey;
 use super::{Goal, PruneOptions};
 use crate::condemned::Packs;
+use crate::index::PackRecord;
 use crate::pack::{ChunkRef, pack_name};
-use crate::store::ObjectName;
+use crate::store::{Kind, ObjectName};
 
 /// What is needed of each condemned pack and is safe nowhere else.
 pub(super) type Needs = BTreeMap<ObjectName, Vec<ChunkRef>>;
@@ -54,17 +55,18 @@ pub(super) fn choose(
     goal: Goal,
 ) -> Choice {
     let mut budget = options.repack_bytes_max.unwrap_or(u64::MAX);
+    let (plain_lens, merged) = (plain_lens(survey, condemned), merged(survey, &needs, options));
     let unindexed = |pack: &ObjectName| survey.live.is_unindexed(*pack);
     let unneeded = |pack: &&ObjectName| !needs.contains_key(pack) && !unindexed(pack);
     let unneeded = condemned.iter().filter(unneeded).copied().collect();
     needs.retain(|pack, chunks| {
         let size = survey.packs.get(pack).copied().unwrap_or(0);
         let needed: u64 = chunks.iter().map(|chunk| u64::from(chunk.at.len)).sum();
-        let unused = plain_len(survey, *pack).saturating_sub(needed);
-        let tolerated =
-            share(plain_len(survey, *pack), u64::from(options.unused_max_permille), 1000);
+        let plain = plain_lens.get(pack).copied().unwrap_or(0);
+        let unused = plain.saturating_sub(needed);
+        let tolerated = share(plain, u64::from(options.unused_max_permille), 1000);
         let worth_it = match goal {
-            Goal::Room => unused > tolerated && size <= budget,
+            Goal::Room => (unused > tolerated || merged.contains(pack)) && size <= budget,
             Goal::PresentKeys => survey.is_outlived(*pack),
         } && !unindexed(pack);
         budget = budget.saturating_sub(if worth_it { size } else { 0 });
@@ -73,8 +75,21 @@ pub(super) fn choose(
     Choice { unneeded, emptied: needs }
 }
 
-fn plain_len(survey: &Survey, name: ObjectName) -> u64 {
-    let mut packs = survey.runs.iter().flat_map(|named| named.run.packs());
-    let pack = packs.find(|pack| pack.name() == name);
-    pack.map_or(0, |pack| pack.segments.iter().map(|s| u64::from(s.plain_len)).sum())
+/// The small packs of a kind of which there are many.
+fn merged(survey: &Survey, needs: &Needs, options: &PruneOptions) -> Packs {
+    let is_small =
+        |pack: &&ObjectName| survey.packs.get(pack).is_some_and(|size| is_small(*size, options));
+    let small: Packs = needs.keys().filter(is_small).copied().collect();
+    let of = |kind| small.iter().filter(move |pack| pack.kind() == Some(kind));
+    let many = [Kind::Data, Kind::Meta].into_iter().filter(|kind| are_many(of(*kind).count()));
+    many.flat_map(of).copied().collect()
+}
+
+/// Bytes of these packs once decompressed.
+fn plain_lens(survey: &Survey, packs: &Packs) -> BTreeMap<ObjectName, u64> {
+    let known = survey.runs.iter().flat_map(|named| named.run.packs());
+    let known = known.filter(|pack| packs.contains(&pack.name()));
+    let plain =
+        |pack: &PackRecord| pack.segments.iter().map(|s| u64::from(s.plain_len)).sum::<u64>();
+    known.map(|pack| (pack.name(), plain(pack))).collect()
 }

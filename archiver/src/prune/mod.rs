@@ -107,7 +107,7 @@ pub struct Pruned {
     pub packs_kept: u64,
     /// Packs that were removed, those that were repacked among them.
     pub packs_removed: u64,
-    /// Of these, packs of which something was needed.
+    /// Of these, packs of which something was needed: with much that was not, or small ones of many.
     pub packs_repacked: u64,
     /// Condemned packs that were spared: a writer has come to need them, or they cannot be repacked
     /// under the caller's key policy.

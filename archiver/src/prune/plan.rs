@@ -8,6 +8,13 @@ use crate::condemned::{CONDEMNED_PACKS_MAX, Packs};
 use crate::id::ChunkId;
 use crate::store::{Kind, ObjectName};
 
+/// Packs shorter than this part of a full one are small.
+const SMALL_PART: u64 = 4;
+
+/// Small packs of one kind from which on they are merged: every archive leaves one or two. What was merged is one
+/// small pack until it has grown, so that each byte is copied a few times at most.
+const SMALL_PACKS_MIN: usize = 16;
+
 /// What a collector intends.
 #[derive(Default)]
 pub(super) struct Plan {
@@ -34,7 +41,7 @@ impl Plan {
     pub(super) fn make(survey: &Survey, options: &PruneOptions) -> Self {
         let uses = uses(survey);
         let mut plan = Self::default();
-        let mut partly = Vec::new();
+        let (mut partly, mut small) = (Vec::new(), Vec::new());
         let mut bytes_kept = 0;
         for (&pack, &size) in &survey.packs {
             if !survey.stays(pack) || survey.live.is_unindexed(pack) || is_in_progress(survey, pack)
@@ -52,8 +59,12 @@ impl Plan {
             if unused > 0 {
                 partly.push((unused, size, pack));
             }
+            if is_small(size, options) {
+                small.push((unused, size, pack));
+            }
         }
-        plan.repack(partly, bytes_kept, options);
+        let budget = plan.repack(partly, bytes_kept, options);
+        plan.merge(small, budget);
         while plan.condemned.len() > CONDEMNED_PACKS_MAX {
             plan.condemned.pop_last();
         }
@@ -87,13 +98,37 @@ impl Plan {
         plan
     }
 
-    /// Chooses the packs of which the greatest part is not needed, until what remains is tolerable.
+    /// Chooses small packs, where a kind has many of them: the smallest first, as far as `budget` bytes reach.
+    fn merge(&mut self, mut small: Vec<(u64, u64, ObjectName)>, mut budget: u64) {
+        small.sort_unstable_by_key(|(_, size, pack)| (*size, *pack));
+        for kind in [Kind::Data, Kind::Meta] {
+            let of_kind = small.iter().filter(|(_, _, pack)| pack.kind() == Some(kind));
+            if !are_many(of_kind.clone().count()) {
+                continue;
+            }
+            for (unused, size, pack) in of_kind {
+                if *size > budget {
+                    break;
+                }
+                // It may be repacked already, for what nobody needs of it.
+                if self.condemned.insert(*pack) {
+                    budget -= size;
+                    self.bytes_unused -= unused;
+                    self.bytes_needed += size - unused;
+                    self.repacked += 1;
+                }
+            }
+        }
+    }
+
+    /// Chooses the packs of which the greatest part is not needed, until what remains is tolerable; answers how many
+    /// bytes may be repacked beside these.
     fn repack(
         &mut self,
         mut partly: Vec<(u64, u64, ObjectName)>,
         bytes_kept: u64,
         options: &PruneOptions,
-    ) {
+    ) -> u64 {
         let tolerable = share(bytes_kept, u64::from(options.unused_max_permille), 1000);
         let mut budget = options.repack_bytes_max.unwrap_or(u64::MAX);
         partly.sort_unstable_by_key(|(unused, size, pack)| {
@@ -112,7 +147,18 @@ impl Plan {
             self.repacked += 1;
             self.condemned.insert(pack);
         }
+        budget
     }
+}
+
+/// Whether a pack of `size` bytes is one of those that are merged.
+pub(super) fn is_small(size: u64, options: &PruneOptions) -> bool {
+    size < options.packs.pack_bytes / SMALL_PART
+}
+
+/// Whether so many small packs of one kind are merged.
+pub(super) fn are_many(count: usize) -> bool {
+    count >= SMALL_PACKS_MIN
 }
 
 /// Whether the pack's own writer is still at work: it will be referred to soon.
@@ -131,7 +177,11 @@ fn uses(survey: &Survey) -> HashMap<ObjectName, Use> {
     for (number, named) in survey.runs.iter().enumerate() {
         for (line, (entry, pack)) in named.run.iter().enumerate() {
             let Some(pack) = pack.filter(|_| survey.live.is_set(number, line)) else { continue };
-            let first = first_copy(survey, pack.kind, &entry.id, |pack| survey.stays(pack));
+            // What is under earlier keys counts only where nothing else has the chunk.
+            let stays = |pack| survey.stays(pack);
+            let is_safe = |pack| survey.stays(pack) && !survey.is_outlived(pack);
+            let first = first_copy(survey, pack.kind, &entry.id, is_safe)
+                .or_else(|| first_copy(survey, pack.kind, &entry.id, stays));
             if first == Some((number, line))
                 && let Some(used) = uses.get_mut(&pack.name())
             {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 
+use bytes::Bytes;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use strongroom::backup::{BackupOptions, ParentChoice, backup};
@@ -20,7 +21,7 @@ use strongroom::{Error, Result};
 use crate::crash::Scene;
 use crate::location::{
     archive, archive_with, assert_restores, assert_whole, at_once, check_all, create, forget,
-    memory, objects, open, prune_at_once, small_packs,
+    memory, objects, open, prune_at_once, small_packs, unpack,
 };
 use crate::support::{pattern, temporary};
 
@@ -135,6 +136,41 @@ async fn a_chunk_that_two_writers_stored_is_kept_once() {
         assert_restores(&location, &snapshot, &root).await;
     }
     assert_whole(&location).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_packs_become_few() {
+    let (_folder, root) = temporary();
+    let store = memory();
+    let location = create(&store).await;
+    let mut made = Vec::new();
+    let packs = |objects: &[(Key, Bytes)], prefix: &str| {
+        objects.iter().filter(|(key, _)| key.as_ref().starts_with(prefix)).count()
+    };
+    for n in 0..20 {
+        write_files(&root, n, 1);
+        made.push(archive(&location, &root).await.unwrap());
+        if n == 8 {
+            // Few are left alone.
+            assert_eq!(prune_at_once(&location).await.unwrap().packs_removed, 0);
+        }
+    }
+    let before = objects(&store).await;
+    assert!(packs(&before, "d/") >= 20 && packs(&before, "m/") >= 20);
+    let budget = PruneOptions { repack_bytes_max: Some(0), ..at_once() };
+    let none = prune(&location, &budget, &Control::default()).await.unwrap();
+    assert_eq!(none.packs_removed, 0, "more than was allowed");
+    let pruned = prune_at_once(&location).await.unwrap();
+    assert!(pruned.packs_repacked >= 40 && pruned.bytes_unused == 0, "{pruned:?}");
+    let after = objects(&store).await;
+    assert!(packs(&after, "d/") <= 2 && packs(&after, "m/") <= 2, "{pruned:?}");
+    assert_whole(&location).await;
+    assert_restores(&location, &made[19], &root).await;
+    let (_folder, first) = temporary();
+    unpack(&location, &made[0], &first, &Control::default()).await.unwrap();
+    assert_eq!(fs::read(first.join("0000")).unwrap(), fs::read(root.join("0000")).unwrap());
+    let again = prune_at_once(&location).await.unwrap();
+    assert_eq!((again.packs_removed, again.bytes_copied), (0, 0), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
