@@ -10,6 +10,9 @@ use crate::pack::Ledger;
 /// next one finds these chunks stored.
 const PACKS_PER_RUN: usize = 8;
 
+/// Chunks from which on it is written too: until then each is kept in memory.
+const CHUNKS_PER_RUN: usize = 100_000;
+
 /// Packs that are complete and not in a run yet.
 #[derive(Default)]
 pub(crate) struct Publisher {
@@ -20,7 +23,8 @@ impl Publisher {
     /// Takes up what has been completed, and writes a run when there is enough of it.
     pub(crate) fn advance(&mut self, engine: &Engine) -> Result<()> {
         self.waiting.extend(engine.data.completed()?);
-        if self.waiting.len() < PACKS_PER_RUN {
+        let chunks: usize = self.waiting.iter().map(|(_, chunks)| chunks.len()).sum();
+        if self.waiting.len() < PACKS_PER_RUN && chunks < CHUNKS_PER_RUN {
             return Ok(());
         }
         let waiting = std::mem::take(&mut self.waiting);
