@@ -10,7 +10,7 @@ mod paged;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -69,7 +69,7 @@ impl LocalCache {
     /// # Errors
     /// [`Error::Cache`]; it is not kept then, and nothing else is lost.
     pub(crate) fn put(&self, id: &ObjectId, plain: &[u8]) -> Result<()> {
-        self.create(id, self.path(id), |file| {
+        self.create(id, &self.path(id), |file| {
             file.write_all(plain)?;
             file.write_all(self.hash(id, plain).as_bytes())
         })
@@ -86,23 +86,23 @@ impl LocalCache {
     /// As [`LocalCache::put`].
     pub(crate) fn put_paged(&self, id: &ObjectId, plain: &[u8], notes: &[u8]) -> Result<()> {
         let path = self.paged_path(id);
-        self.create(id, path, |file| paged::write(file, &self.hasher, id, plain, notes))
+        self.create(id, &path, |file| paged::write(file, &self.hasher, id, plain, notes))
     }
 
     fn create(
         &self,
         id: &ObjectId,
-        path: PathBuf,
+        path: &Path,
         write: impl FnOnce(&mut fs::File) -> io::Result<()>,
     ) -> Result<()> {
         let draft = self.folder.join(format!("{id}.{}", ObjectId::random()));
         let write = || {
             write(&mut fs::File::create(&draft)?)?;
-            fs::rename(&draft, &path)
+            fs::rename(&draft, path)
         };
         write().map_err(|source| {
             let _ = fs::remove_file(&draft);
-            Error::Cache { path: path.clone(), source }
+            Error::Cache { path: path.to_owned(), source }
         })
     }
 

@@ -152,7 +152,7 @@ fn pack(first: u64) -> PackRecord {
 
 fn entry(number: u64) -> IndexEntry {
     let place = (number % CHUNKS_PER_PACK) as u32;
-    IndexEntry { id: id(number), segment: place / 4, offset: place % 4 << 18, len: 1 << 18 }
+    IndexEntry { id: id(number), segment: place / 4, offset: (place % 4) << 18, len: 1 << 18 }
 }
 
 /// A chunk id as random as a keyed hash, and always the same: four numbers of a generator that the chunk's number seeds.
