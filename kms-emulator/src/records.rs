@@ -22,7 +22,9 @@ use crate::ids::{AccountId, AliasName, KeyArn, KeyId, RealmId, Region};
 use crate::policy::KeyPolicy;
 
 pub(crate) use backup::{Backup, BackupSource};
-pub(crate) use cluster::{Cluster, ClusterCertificates, ClusterClaim, ClusterStage, Hsm};
+pub(crate) use cluster::{
+    Cluster, ClusterCertificates, ClusterClaim, ClusterStage, HardwareExchange, Hsm,
+};
 pub(crate) use custom_key_store::{
     ConnectionError, ConnectionState, CustomKeyStore, KeyStorePassword, Passwords,
 };

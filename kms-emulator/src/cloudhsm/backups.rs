@@ -106,7 +106,7 @@ impl ControlPlane {
         last.max().map_or(now, |last| now.max(next(last)))
     }
 
-    async fn write_down<F>(&self, change: F) -> Result<(), HardwareError>
+    pub(super) async fn write_down<F>(&self, change: F) -> Result<(), HardwareError>
     where
         F: Fn(&mut Draft) + Send + 'static,
     {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::exchange::HSM_TYPES;
 use super::lookup::{authorize, source_backup};
 use super::network::Zone;
 use super::retention::{self, RetentionPolicy};
@@ -16,8 +17,6 @@ use crate::records::{Backup, Cluster, ClusterStage};
 
 /// Clusters of one account in one Region (quota of CloudHSM).
 const CLUSTERS_MAX: usize = 4;
-/// The hardware that is simulated.
-const HSM_TYPES: [&str; 2] = ["hsm1.medium", "hsm2m.medium"];
 
 pub(super) struct CreateCluster;
 
@@ -91,6 +90,7 @@ impl Operation for CreateCluster {
             id: ClusterId::random(),
             created: call.now,
             hsm_type: input.hsm_type.as_str().into(),
+            exchange: None,
             subnets: Arc::new(subnets(call, &input.subnets)?),
             backup_retention_days: backup_retention_days.unwrap_or(retention::DAYS_DEFAULT),
             tags: Arc::new(input.tags),

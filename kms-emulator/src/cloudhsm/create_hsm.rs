@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::exchange;
 use super::lookup::{change_cluster, find, find_in, observe};
 use super::network::{AddressError, Zone};
 use super::shapes::{self, internal, invalid_request};
@@ -105,6 +106,7 @@ async fn reserve(
             .map_err(|error| address_fault(error, &zone, wanted))?;
         let made = Hsm {
             id: hsm.clone(),
+            hsm_type: Arc::clone(&cluster.hsm_type),
             zone: zone.name.clone(),
             interface: interface.clone(),
             address,
@@ -117,6 +119,12 @@ async fn reserve(
 }
 
 fn check_room(cluster: &Cluster) -> Result<(), Fault> {
+    if exchange::is_under_way(cluster) {
+        return Err(invalid_request(format!(
+            "Cluster {} is being modified; wait until it is ACTIVE.",
+            cluster.id
+        )));
+    }
     if cluster.stage == ClusterStage::Uninitialized && !cluster.hsms.is_empty() {
         return Err(invalid_request(format!(
             "Cluster {} has its first HSM and is UNINITIALIZED; initialize it before you add another.",

@@ -17,6 +17,7 @@ mod delete_cluster;
 mod delete_hsm;
 mod describe_backups;
 mod describe_clusters;
+mod exchange;
 mod faults;
 mod hosting;
 mod initialize_cluster;

@@ -1,6 +1,7 @@
 //! ModifyCluster.
 
-use super::lookup::{change_cluster, find, find_in};
+use super::exchange;
+use super::lookup::{change_cluster, find, find_in, observe};
 use super::retention::RetentionPolicy;
 use super::shapes::{self, invalid_request};
 use super::show::{ClusterReply, ShownCluster};
@@ -32,18 +33,18 @@ impl Operation for ModifyCluster {
 
     async fn run(call: &Call, input: Input) -> Result<ClusterReply, Fault> {
         let cluster = find(call, &input.cluster_id)?;
-        if input.hsm_type.is_some_and(|wanted| wanted != *cluster.hsm_type) {
-            return Err(invalid_request(
-                "The hardware of a cluster is not exchanged here; make a cluster of the other type \
-                 from a backup.",
-            ));
-        }
-        let Some(policy) = input.backup_retention else {
+        if input.hsm_type.is_none() && input.backup_retention.is_none() {
             return Err(invalid_request("Give a BackupRetentionPolicy or an HsmType."));
-        };
-        let days = policy.days()?;
+        }
+        let days = input.backup_retention.as_ref().map(RetentionPolicy::days).transpose()?;
+        // It may have become active without anybody having looked.
+        let cluster = observe(&call.kms, cluster).await;
+        let (wanted, now) = (input.hsm_type, call.now);
         change_cluster(call, &cluster.id, move |_, cluster| {
-            cluster.backup_retention_days = days;
+            if let Some(wanted) = &wanted {
+                exchange::begin(cluster, wanted, now)?;
+            }
+            cluster.backup_retention_days = days.unwrap_or(cluster.backup_retention_days);
             Ok(())
         })
         .await?;

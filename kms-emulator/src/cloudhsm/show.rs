@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 
 use super::control_plane::{ControlPlane, Health};
+use super::exchange;
 use super::network::VPC;
 use super::tags::{self, Tag};
 use crate::clock::Timestamp;
@@ -26,6 +27,8 @@ pub(super) struct ShownCluster {
     create_timestamp: Timestamp,
     hsms: Vec<ShownHsm>,
     hsm_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hsm_type_rollback_expiration: Option<Timestamp>,
     security_group: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     source_backup_id: Option<BackupId>,
@@ -114,6 +117,7 @@ impl ShownCluster {
             create_timestamp: cluster.created,
             hsms,
             hsm_type: cluster.hsm_type.to_string(),
+            hsm_type_rollback_expiration: exchange::rollback_until(cluster),
             security_group: cluster.security_group(),
             source_backup_id: cluster.source_backup.clone(),
             state,
@@ -173,7 +177,7 @@ impl ShownHsm {
             eni_id: hsm.interface.clone(),
             eni_ip: hsm.address,
             hsm_id: hsm.id.clone(),
-            hsm_type: cluster.hsm_type.to_string(),
+            hsm_type: hsm.hsm_type.to_string(),
             state,
             state_message,
         }
@@ -187,6 +191,12 @@ pub(super) fn state_of(cluster: &Cluster, now: Timestamp) -> (&'static str, &'st
         // A cluster that is made from a backup begins where the backup was taken.
         ClusterStage::Uninitialized | ClusterStage::Active if is_busy => {
             ("CREATE_IN_PROGRESS", "Cluster is being created.")
+        }
+        ClusterStage::Active if exchange::is_under_way(cluster) => {
+            match cluster.exchange.as_ref().is_some_and(|exchange| exchange.is_rollback) {
+                false => ("MODIFY_IN_PROGRESS", "Cluster is being modified."),
+                true => ("ROLLBACK_IN_PROGRESS", "Cluster is being rolled back."),
+            }
         }
         ClusterStage::Uninitialized => ("UNINITIALIZED", ""),
         ClusterStage::Initialized if is_busy => ("INITIALIZE_IN_PROGRESS", INITIALIZING),

@@ -1,4 +1,4 @@
-//! What CloudHSM does by itself: a backup of every cluster each day, and the end of those that are too old
+//! What CloudHSM does by itself: exchanges of hardware, a backup of every cluster each day, and the end of those that are too old
 //! or were deleted a week ago.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::backups::own_backups;
+use super::exchange;
 use super::retention;
 use crate::clock::Timestamp;
 use crate::kms::Kms;
@@ -21,6 +22,7 @@ pub(crate) async fn keep_up(kms: Arc<Kms>, mut stop: watch::Receiver<bool>) {
     let pause = Duration::from_secs(LOOK_SECONDS);
     while tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_err() {
         let now = kms.clock.now();
+        exchange::advance(&kms, now).await;
         back_up_daily(&kms, now).await;
         end_old_backups(&kms, now).await;
     }

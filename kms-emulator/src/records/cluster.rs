@@ -59,7 +59,10 @@ pub(crate) struct Cluster {
     pub(crate) realm: RealmId,
     pub(crate) id: ClusterId,
     pub(crate) created: Timestamp,
+    /// The type that its HSMs are to have.
     pub(crate) hsm_type: Arc<str>,
+    /// The last exchange of its hardware, if there was one.
+    pub(crate) exchange: Option<HardwareExchange>,
     /// The subnet of each availability zone, by the zone's name.
     pub(crate) subnets: Arc<BTreeMap<String, String>>,
     pub(crate) backup_retention_days: u32,
@@ -77,10 +80,21 @@ pub(crate) struct Cluster {
     pub(crate) hsms: Arc<BTreeMap<HsmId, Hsm>>,
 }
 
+/// An exchange of a cluster's hardware for another type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HardwareExchange {
+    /// The type that it had.
+    pub(crate) from: Arc<str>,
+    pub(crate) began: Timestamp,
+    /// Whether it was taken back.
+    pub(crate) is_rollback: bool,
+}
+
 /// One HSM of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hsm {
     pub(crate) id: HsmId,
+    pub(crate) hsm_type: Arc<str>,
     pub(crate) zone: String,
     pub(crate) interface: InterfaceId,
     pub(crate) address: Ipv4Addr,

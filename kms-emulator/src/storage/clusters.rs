@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::ids::{BackupId, ClusterId, CustomKeyStoreId, HsmId, RealmId};
 use crate::records::{
     Cluster, ClusterCertificates, ClusterClaim, ClusterStage, ConnectionError, ConnectionState,
-    CustomKeyStore, Hsm, KeyStorePassword, Passwords,
+    CustomKeyStore, HardwareExchange, Hsm, KeyStorePassword, Passwords,
 };
 use crate::registry::State;
 
@@ -92,9 +92,13 @@ pub(super) fn put_cluster(transaction: &Transaction<'_>, row: &Cluster) -> rusql
             "INSERT INTO cluster (account, region, id, created_millis, hsm_type,
                 backup_retention_days, stage, busy_until_millis, csr, hsm_certificate,
                 aws_hardware_certificate, manufacturer_hardware_certificate, cluster_certificate,
-                trust_anchor, source_backup)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-             ON CONFLICT DO UPDATE SET stage = excluded.stage,
+                trust_anchor, source_backup, exchanged_from, exchange_millis, exchange_is_rollback)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+                ?18)
+             ON CONFLICT DO UPDATE SET stage = excluded.stage, hsm_type = excluded.hsm_type,
+                exchanged_from = excluded.exchanged_from,
+                exchange_millis = excluded.exchange_millis,
+                exchange_is_rollback = excluded.exchange_is_rollback,
                 backup_retention_days = excluded.backup_retention_days,
                 busy_until_millis = excluded.busy_until_millis, csr = excluded.csr,
                 hsm_certificate = excluded.hsm_certificate,
@@ -119,6 +123,9 @@ pub(super) fn put_cluster(transaction: &Transaction<'_>, row: &Cluster) -> rusql
             claim.map(|claim| &claim.certificate),
             claim.map(|claim| &claim.trust_anchor),
             row.source_backup.as_ref().map(BackupId::as_str),
+            row.exchange.as_ref().map(|exchange| &exchange.from),
+            row.exchange.as_ref().map(|exchange| exchange.began.as_millis()),
+            row.exchange.as_ref().is_some_and(|exchange| exchange.is_rollback),
         ])?;
     put_members(transaction, row)
 }
@@ -144,7 +151,7 @@ fn put_members(transaction: &Transaction<'_>, row: &Cluster) -> rusqlite::Result
             .prepare_cached(insert)?
             .execute(params![account, region, cluster, name, value])?;
     }
-    let insert = "INSERT INTO hsm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let insert = "INSERT INTO hsm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     for hsm in row.hsms.values() {
         transaction.prepare_cached(insert)?.execute(params![
             account,
@@ -155,6 +162,7 @@ fn put_members(transaction: &Transaction<'_>, row: &Cluster) -> rusqlite::Result
             hsm.interface.as_str(),
             hsm.address.to_string(),
             hsm.busy_until.as_millis(),
+            hsm.hsm_type,
         ])?;
     }
     Ok(())
@@ -232,6 +240,7 @@ pub(super) fn load(connection: &Connection, state: &mut State) -> Result<(), Sto
             realm: key.0.clone(),
             created: Timestamp::from_millis(row.get("created_millis")?),
             hsm_type: row.get("hsm_type")?,
+            exchange: exchange(row)?,
             subnets: Arc::new(subnets.remove(&key).unwrap_or_default()),
             backup_retention_days: row.get("backup_retention_days")?,
             tags: Arc::new(tags.remove(&key).unwrap_or_default()),
@@ -278,6 +287,7 @@ fn load_hsms(connection: &Connection) -> Result<HsmsOfClusters, StorageError> {
         let id: HsmId = parse(row, "hsm", "id")?;
         let hsm = Hsm {
             id: id.clone(),
+            hsm_type: row.get("hsm_type")?,
             zone: row.get("zone")?,
             interface: parse(row, "hsm", "interface")?,
             address: parse::<Ipv4Addr>(row, "hsm", "address")?,
@@ -286,6 +296,15 @@ fn load_hsms(connection: &Connection) -> Result<HsmsOfClusters, StorageError> {
         found.entry(key).or_default().insert(id, hsm);
     }
     Ok(found)
+}
+
+fn exchange(row: &Row<'_>) -> rusqlite::Result<Option<HardwareExchange>> {
+    let Some(from) = row.get("exchanged_from")? else { return Ok(None) };
+    Ok(Some(HardwareExchange {
+        from,
+        began: Timestamp::from_millis(row.get("exchange_millis")?),
+        is_rollback: row.get("exchange_is_rollback")?,
+    }))
 }
 
 pub(super) fn certificates(row: &Row<'_>) -> Result<Option<ClusterCertificates>, StorageError> {

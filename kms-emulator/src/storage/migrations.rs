@@ -87,6 +87,13 @@ const STEPS: &[&str] = &[
     "ALTER TABLE key ADD COLUMN manager TEXT NOT NULL DEFAULT 'CUSTOMER';",
     // 12: the last use of each key.
     usage::TABLES,
+    // 13: exchanges of a cluster's hardware, one HSM after the other.
+    "ALTER TABLE cluster ADD COLUMN exchanged_from TEXT;
+     ALTER TABLE cluster ADD COLUMN exchange_millis INTEGER;
+     ALTER TABLE cluster ADD COLUMN exchange_is_rollback INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE hsm ADD COLUMN hsm_type TEXT NOT NULL DEFAULT 'hsm1.medium';
+     UPDATE hsm SET hsm_type = (SELECT cluster.hsm_type FROM cluster WHERE
+        cluster.account = hsm.account AND cluster.region = hsm.region AND cluster.id = hsm.cluster);",
 ];
 
 /// Brings the database to the newest schema.

@@ -85,6 +85,77 @@ async fn backups_are_taken_at_every_occasion_and_kept_as_long_as_asked() {
     assert_eq!(left[0]["BackupId"], daily[0]["BackupId"]);
 }
 
+impl Backups {
+    async fn cluster(&self) -> Value {
+        let input = json!({ "Filters": { "clusterIds": [self.played.ending.cluster_id] } });
+        self.played.hsm("DescribeClusters", input).await.unwrap()["Clusters"][0].clone()
+    }
+
+    /// Modifies the type of the cluster's hardware and waits until all of it is of that type; the key is used all
+    /// the while. Answers the states that the cluster showed.
+    async fn exchange_hardware(&self, wanted: &str) -> Vec<String> {
+        let modify = json!({ "ClusterId": self.played.ending.cluster_id, "HsmType": wanted });
+        let modified = self.played.hsm("ModifyCluster", modify).await.unwrap();
+        assert_eq!(modified["Cluster"]["HsmType"], wanted);
+        let mut states = Vec::new();
+        for _ in 0..600 {
+            let cluster = self.cluster().await;
+            let state = cluster["State"].as_str().unwrap().to_owned();
+            self.played.round_trip().await.unwrap();
+            if state == "ACTIVE" {
+                return states;
+            }
+            states.push(state);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{states:?}");
+    }
+}
+
+fn members(cluster: &Value, name: &str) -> Vec<String> {
+    let hsms = cluster["Hsms"].as_array().unwrap().iter();
+    let mut all: Vec<_> = hsms.map(|hsm| hsm[name].as_str().unwrap().to_owned()).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hardware_is_exchanged_one_hsm_after_the_other_and_back() {
+    let backups = Backups::new().await;
+    let before = (backups.cluster().await, backups.all().await.len());
+    assert_eq!(before.0.get("HsmTypeRollbackExpiration"), None);
+    let states = backups.exchange_hardware("hsm2m.medium").await;
+    assert!(states.iter().all(|state| state == "MODIFY_IN_PROGRESS"), "{states:?}");
+    assert!(!states.is_empty());
+    let after = backups.cluster().await;
+    assert_eq!(members(&after, "HsmType"), ["hsm2m.medium", "hsm2m.medium"]);
+    for kept in ["EniIp", "EniId", "AvailabilityZone"] {
+        assert_eq!(members(&after, kept), members(&before.0, kept));
+    }
+    let (old, new) = (members(&before.0, "HsmId"), members(&after, "HsmId"));
+    assert!(old.iter().all(|id| !new.contains(id)), "{old:?} and {new:?}");
+    assert!(after["HsmTypeRollbackExpiration"].is_number(), "{after}");
+    // Before each HSM one, and what each new one is made from.
+    assert!(backups.all().await.len() >= before.1 + 2);
+
+    // What lives there is what lived there: the key, and its users.
+    assert_eq!(backups.played.reconnect().await, "CONNECTED");
+    backups.played.round_trip().await.unwrap();
+    let states = backups.exchange_hardware("hsm1.medium").await;
+    assert!(states.iter().all(|state| state == "ROLLBACK_IN_PROGRESS"), "{states:?}");
+    let back = backups.cluster().await;
+    assert_eq!(members(&back, "HsmType"), ["hsm1.medium", "hsm1.medium"]);
+    assert_eq!(back.get("HsmTypeRollbackExpiration"), None);
+
+    // After a day there is no way back.
+    backups.exchange_hardware("hsm2m.medium").await;
+    backups.clock.advance_seconds(DAY_SECONDS + 1);
+    let cluster = backups.played.ending.cluster_id.as_str();
+    let modify = json!({ "ClusterId": cluster, "HsmType": "hsm1.medium" });
+    let refused = backups.played.hsm("ModifyCluster", modify).await;
+    assert_eq!(code(refused), "CloudHsmInvalidRequestException");
+}
+
 #[tokio::test]
 async fn the_last_backup_of_a_cluster_outlives_its_retention() {
     let backups = Backups::new().await;
