@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use super::plan::Plan;
 use super::sessions::Waiting;
 use super::survey::Survey;
@@ -14,7 +16,6 @@ use crate::envelope::Wrapping;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::ObjectName;
-use bytes::Bytes;
 
 /// Packs are copied in rounds of at least so many bytes…
 const ROUND_BYTES_MIN: u64 = 4 << 30;
@@ -34,10 +35,7 @@ pub(crate) async fn renew_packs(
     options: &PruneOptions,
     control: &Control,
 ) -> Result<Pruned> {
-    let mut collector = Collector::new(Goal::PresentKeys, location, options, control)?;
-    collector.finish_all().await?;
-    // Whoever writes under earlier keys had announced that before the epoch began, or does not go on.
-    collector.settle(Waiting::ForAll).await?;
+    let mut collector = begin(location, options, control).await?;
     let (mut is_first, mut is_closing) = (true, false);
     loop {
         control.check()?;
@@ -91,10 +89,20 @@ pub(crate) async fn wait_for_others(
     options: &PruneOptions,
     control: &Control,
 ) -> Result<Pruned> {
+    Ok(begin(location, options, control).await?.pruned)
+}
+
+/// A collector that has nobody under earlier keys at work beside it: whoever writes under these had announced that before
+/// the epoch began, or does not go on.
+async fn begin<'a>(
+    location: &'a Arc<Location>,
+    options: &'a PruneOptions,
+    control: &'a Control,
+) -> Result<Collector<'a>> {
     let mut collector = Collector::new(Goal::PresentKeys, location, options, control)?;
     collector.finish_all().await?;
     collector.settle(Waiting::ForAll).await?;
-    Ok(collector.pruned)
+    Ok(collector)
 }
 
 /// Requires that the index says what snapshots need of packs under earlier keys. A snapshot that was committed since
