@@ -1,5 +1,5 @@
-//! What an operator does to the surroundings of a device, to see what its clients do about it: a network
-//! that drops packets or is slow, and programs that hold sessions.
+//! What an operator does to a device from outside, to see what its clients do about it: a network that drops
+//! packets or is slow, programs that hold sessions, and hardware that does no more than it would in reality.
 //!
 //! Conditions are no part of the sealed state. They lie beside it and survive a power failure, as a cut
 //! cable does.
@@ -10,7 +10,7 @@ use crate::error::HsmError;
 use crate::limits::{DELAY_MILLIS_MAX, SESSIONS_MAX};
 
 wire_struct! {
-    /// The surroundings of a device. By default nothing is wrong with them.
+    /// The surroundings of a device. By default nothing is wrong with them, and the device is as fast as it can.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct Conditions {
         /// Nothing arrives, in neither direction, and nobody is told.
@@ -23,8 +23,13 @@ wire_struct! {
         pub delay_millis: u32,
         /// Sessions that other programs hold.
         pub occupied_sessions: u32,
+        /// Commands that the device executes in a second, at most; 0 for as many as it can.
+        pub commands_per_second: u32,
     }
 }
+
+/// Length of the encoding from before devices had a rate, in bytes; the rate is what it lacks at the end.
+pub(crate) const CONDITIONS_BYTES_BEFORE_RATES: usize = 11;
 
 impl Conditions {
     /// Checks the limits: a delay of at most [`DELAY_MILLIS_MAX`], at most [`SESSIONS_MAX`] sessions.
@@ -56,6 +61,7 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::encode;
 
     #[test]
     fn conditions_are_bounded() {
@@ -66,6 +72,12 @@ mod tests {
         let occupied = |occupied_sessions| Conditions { occupied_sessions, ..delayed(0) };
         assert!(occupied(most).check().is_ok());
         assert!(occupied(most + 1).check().is_err());
+    }
+
+    #[test]
+    fn conditions_from_before_rates_lack_the_last_field() {
+        let encoded = encode(&Conditions { occupied_sessions: 7, ..Conditions::default() });
+        assert_eq!(encoded.len(), CONDITIONS_BYTES_BEFORE_RATES + size_of::<u32>());
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! | `mechanism` | keys of every kind: AES, HMAC, RSA, elliptic curves, ML-DSA |
 //! | `crypto`, `selftest`, `secret` | primitives, known answers, memory that is zeroised |
 //! | `codec`, `wire`, `provision` | the encoding, the client's protocol, the provider's protocol |
-//! | `conditions` | faults of the surroundings: a network that drops or delays, sessions that are taken |
+//! | `conditions`, `pace` | what an operator sets: a network that drops or delays, sessions that are taken, a rate |
 //! | `transport`, `verifier`, `server`, `control`, `client` | the network around it |
 //! | `audit` | the log in the CloudHSM format |
 //! | `limits` | every bound |
@@ -52,6 +52,7 @@ mod frame;
 mod key;
 pub mod limits;
 mod mechanism;
+mod pace;
 pub mod provision;
 mod secret;
 mod selftest;

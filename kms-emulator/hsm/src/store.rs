@@ -23,7 +23,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::codec::{Wire, decode, encode};
-use crate::conditions::Conditions;
+use crate::conditions::{CONDITIONS_BYTES_BEFORE_RATES, Conditions};
 use crate::crypto;
 use crate::error::HsmError;
 use crate::limits::BACKUP_BYTES_MAX;
@@ -125,7 +125,10 @@ impl Store {
     /// Reads the conditions of the surroundings: the default ones if nobody has set any.
     pub(crate) fn conditions(&self) -> Result<Conditions, HsmError> {
         let path = self.path(CONDITIONS);
-        let Some(bytes) = read_bounded(&path)? else { return Ok(Conditions::default()) };
+        let Some(mut bytes) = read_bounded(&path)? else { return Ok(Conditions::default()) };
+        if bytes.len() == CONDITIONS_BYTES_BEFORE_RATES {
+            bytes.extend_from_slice(&encode(&Conditions::default().commands_per_second));
+        }
         decode(&bytes).map_err(|_| HsmError::NotADevice { path })
     }
 

@@ -86,12 +86,13 @@ impl Transport for InProcess {
     }
 }
 
-/// Executes a command, off the event loop if it is a slow one.
+/// Executes a command when it is its turn, off the event loop if it is a slow one.
 pub(crate) async fn execute(
     device: &Arc<Device>,
     session: SessionId,
     command: Command,
 ) -> Response {
+    device.turn().await;
     if !command.is_slow() {
         return device.handle(session, command);
     }

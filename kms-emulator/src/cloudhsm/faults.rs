@@ -41,6 +41,8 @@ pub struct HsmFaults {
     pub delay_millis: u32,
     /// Sessions that other programs hold, of 1,024.
     pub occupied_sessions: u32,
+    /// Commands that its hardware executes in a second, at most; 0 for as many as it can.
+    pub commands_per_second: u32,
 }
 
 /// One change that an operator makes to the network.
@@ -114,6 +116,7 @@ impl NetworkFaults {
             management_port_closed: is_closed(MANAGEMENT_PORT),
             delay_millis: faults.delay_millis,
             occupied_sessions: faults.occupied_sessions,
+            commands_per_second: faults.commands_per_second,
         }
     }
 

@@ -75,6 +75,10 @@ struct Fault {
     /// Sessions that other programs hold, of 1,024
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     occupied_sessions: u32,
+
+    /// Commands that it executes in a second, at most; 0 for as many as it can
+    #[arg(long, default_value_t = 0, value_name = "COMMANDS")]
+    rate: u32,
 }
 
 impl Fault {
@@ -83,6 +87,7 @@ impl Fault {
             partitioned: self.partition,
             delay_millis: self.delay,
             occupied_sessions: self.occupied_sessions,
+            commands_per_second: self.rate,
         };
         let OneOfServer { server, hsm_id } = self.one;
         let change = NetworkChange::SetHsm { hsm_id, faults };

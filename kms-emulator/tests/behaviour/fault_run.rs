@@ -1,5 +1,5 @@
-//! K8: clients go on encrypting and decrypting while HSMs are killed, hung, tampered with, cut off, slowed and
-//! replaced; then all are lost, and the keys come back from a backup.
+//! K8: clients go on encrypting and decrypting while HSMs are killed, hung, tampered with, cut off, slowed,
+//! throttled and replaced; then all are lost, and the keys come back from a backup.
 //!
 //! `STRONGROOM_FAULT_RUN_SECONDS` makes the run longer, `STRONGROOM_FAULT_RUN_SEED` repeats one.
 
@@ -214,7 +214,7 @@ impl Run {
         let victim = victims[dice.below(victims.len())];
         let id = victim.hsm_id.clone();
         let faults = HsmFaults::default();
-        let fault = match (dice.below(6), victim.process) {
+        let fault = match (dice.below(7), victim.process) {
             (0, Some(process)) => {
                 signal("-KILL", process);
                 "killed"
@@ -231,7 +231,11 @@ impl Run {
                 self.set(&id, HsmFaults { delay_millis: 250, ..faults }).await;
                 "slowed"
             }
-            (4, _) if victim.is_active => {
+            (4, _) => {
+                self.set(&id, HsmFaults { commands_per_second: 20, ..faults }).await;
+                "throttled"
+            }
+            (5, _) if victim.is_active => {
                 ask(&self.data, &AdminRequest::Tamper(id)).await.unwrap();
                 "tampered"
             }

@@ -36,6 +36,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::conditions::Conditions;
 use crate::error::{HsmError, Refusal};
 use crate::limits::PBKDF2_ITERATIONS_MIN;
+use crate::pace::Pace;
 use crate::secret::PrivateKey;
 use crate::selftest;
 use crate::state::{Contents, State};
@@ -73,6 +74,7 @@ pub struct Device {
     audit: Mutex<AuditLog>,
     identity: watch::Sender<Option<Arc<Identity>>>,
     conditions: watch::Sender<Conditions>,
+    pace: Pace,
     tokens: Mutex<Tokens>,
 }
 
@@ -114,6 +116,7 @@ impl Device {
             audit: Mutex::new(audit),
             identity,
             conditions,
+            pace: Pace::default(),
             tokens: Mutex::default(),
         })
     }
@@ -148,7 +151,15 @@ impl Device {
         }
     }
 
-    /// Executes one command of a session.
+    /// Waits until the hardware takes up another command.
+    pub(crate) async fn turn(&self) {
+        let rate = self.conditions.borrow().commands_per_second;
+        if let Some(rate) = NonZeroU32::new(rate) {
+            self.pace.turn(rate).await;
+        }
+    }
+
+    /// Executes one command of a session, at once.
     pub fn handle(&self, session: SessionId, command: Command) -> Response {
         self.dispatch(session, command).into()
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strongroom_hsm::clock::{Clock, SystemClock};
 use strongroom_hsm::server::{Listen, serve};
@@ -264,6 +264,38 @@ async fn a_client_does_not_wait_for_an_hsm_that_the_network_hides() {
     let slow = Conditions { delay_millis: 1_000, ..Conditions::default() };
     served.provider().set_conditions(slow).await.unwrap();
     assert!(hasty.random(8).await.err().unwrap().is_silence());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hardware_with_a_rate_shares_it_among_its_clients() {
+    const RATE: u32 = 50;
+    const EACH: u32 = 5;
+    let served = Served::start(Node::activated().await).await;
+    let (one, other) = (served.user().await, served.user().await);
+    let limited = Conditions { commands_per_second: RATE, ..Conditions::default() };
+    served.provider().set_conditions(limited).await.unwrap();
+    let started = Instant::now();
+    for _ in 0..EACH {
+        let (first, second) = tokio::join!(one.random(8), other.random(8));
+        assert!(first.is_ok() && second.is_ok());
+    }
+    assert!(started.elapsed() >= Duration::from_secs(1) * 2 * EACH / RATE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_an_older_build_wrote_are_kept() {
+    let served = Served::start(Node::activated().await).await;
+    let cut = Conditions { client_port_closed: true, ..Conditions::default() };
+    served.provider().set_conditions(cut).await.unwrap();
+    let dir = served.kill().await;
+    let file = dir.path().join("conditions");
+    let newer = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &newer[..11]).unwrap();
+    let served = Served::start_in(dir).await;
+    let short = Duration::from_millis(300);
+    let address = served.address(Port::Client).await;
+    let silent = Client::connect(address, &anchor(Customer::shared()), short).await;
+    assert!(silent.err().unwrap().is_silence());
 }
 
 #[tokio::test(flavor = "multi_thread")]
