@@ -38,6 +38,7 @@
 //! - Damage to content costs the files that need it; trouble with one entry costs that entry.
 //! - The library reads no environment and touches no terminal; store, clock, keys are passed in.
 
+mod buffers;
 mod cache;
 mod codec;
 mod condemned;

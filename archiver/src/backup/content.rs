@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use super::engine::Engine;
-use super::segment::{Gathering, SEGMENT_BYTES};
+use super::segment::{Gathering, SEGMENT_BYTES, store_group};
+use crate::buffers::Buffer;
 use crate::chunk::Chunker;
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, Result};
@@ -66,7 +67,7 @@ pub(crate) fn read_batch(
     source: &dyn Source,
     tasks: Vec<Task>,
 ) -> Result<Vec<Item>> {
-    let mut gathering = Gathering::default();
+    let mut gathering = Gathering::new(engine);
     let mut items = Vec::with_capacity(tasks.len());
     for task in tasks {
         items.push(match task {
@@ -126,7 +127,7 @@ fn chunk_small(
         }
         return Ok(());
     }
-    let mut whole = Vec::new();
+    let mut whole = engine.location.codec().buffer();
     reading.read(&extent, &mut whole)?;
     let mut rest = whole.as_slice();
     let mut offset = extent.start;
@@ -175,7 +176,8 @@ fn cut_large(
     extent: Range<u64>,
     groups: &mut Groups<'_>,
 ) -> Result<(), ReadError> {
-    let mut window: Vec<u8> = Vec::new();
+    let codec = groups.engine.location.codec();
+    let mut window = codec.buffer();
     let mut start = extent.start;
     let mut next = extent.start;
     loop {
@@ -199,7 +201,8 @@ fn cut_large(
             lengths.push(length);
             cut += length;
         }
-        let rest = window.split_off(cut);
+        let mut rest = codec.buffer();
+        rest.extend_from_slice(window.get(cut..).unwrap_or_default());
         groups.submit(start, std::mem::replace(&mut window, rest), lengths)?;
         start += cut as u64;
         if at_end {
@@ -216,7 +219,7 @@ struct Groups<'a> {
 }
 
 impl Groups<'_> {
-    fn submit(&mut self, start: u64, bytes: Vec<u8>, lengths: Vec<usize>) -> Result<(), ReadError> {
+    fn submit(&mut self, start: u64, bytes: Buffer, lengths: Vec<usize>) -> Result<(), ReadError> {
         if lengths.is_empty() {
             return Ok(());
         }
@@ -227,7 +230,7 @@ impl Groups<'_> {
             return Err(ReadError::File("archive", error));
         }
         let engine = self.engine.clone();
-        let group = self.engine.submit(move || store_group(&engine, start, &bytes, &lengths));
+        let group = self.engine.submit(move || place_group(&engine, start, bytes, &lengths));
         self.in_flight.push_back(group);
         Ok(())
     }
@@ -244,26 +247,19 @@ impl Groups<'_> {
     }
 }
 
-fn store_group(
+fn place_group(
     engine: &Engine,
-    start: u64,
-    mut bytes: &[u8],
+    mut start: u64,
+    bytes: Buffer,
     lengths: &[usize],
 ) -> Result<Vec<Placed>> {
-    let mut gathering = Gathering::default();
-    let mut placed = Vec::with_capacity(lengths.len());
-    let mut offset = start;
-    for &length in lengths {
-        let (chunk, rest) = bytes.split_at(length.min(bytes.len()));
-        bytes = rest;
-        let begin = gathering.tail().len();
-        gathering.tail().extend_from_slice(chunk);
-        let (id, at) = gathering.offer(engine, begin)?;
-        placed.push(Placed { start: offset, id, at });
-        offset += length as u64;
-    }
-    gathering.store(engine)?;
-    Ok(placed)
+    let offered = store_group(engine, bytes, lengths)?;
+    let placed = offered.into_iter().zip(lengths).map(|((id, at), length)| {
+        let chunk = Placed { start, id, at };
+        start += *length as u64;
+        chunk
+    });
+    Ok(placed.collect())
 }
 
 /// One file being read, up to the size that its entry says.

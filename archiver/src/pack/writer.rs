@@ -3,23 +3,28 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use strongroom_sdk::engine::Encryptor;
 use strongroom_sdk::materials::EncryptionMaterials;
 use strongroom_sdk::message::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::{Encoded, SegmentAt, pack_name};
+use crate::buffers::{Buffer, Buffers};
 use crate::envelope::{Envelope, FRAME_BYTES, encrypt_options};
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, ObjectId};
 use crate::index::{IndexEntry, PackRecord, SegmentRecord};
-use crate::store::{Kind, ObjectName, Store, Upload};
+use crate::store::{Kind, ObjectName, Store, Upload, UploadPart};
 
 /// Parts that wait for the upload beside those that are on their way.
 const PARTS_QUEUED_MAX: usize = 1;
+
+/// Parts of all packs that are being filled or on their way: with their length they bound the memory that a
+/// writer holds, however slow the store is.
+const PARTS_MAX: usize = 10;
 
 /// Full packs whose upload is still ending while the next one is filled.
 const PACKS_CLOSING_MAX: usize = 2;
@@ -46,6 +51,7 @@ pub struct PackWriter {
     envelope: Arc<Envelope>,
     options: WriterOptions,
     runtime: Handle,
+    parts: PartBuffers,
     state: Mutex<State>,
 }
 
@@ -72,15 +78,15 @@ struct OpenPack {
     /// Plaintext of the frame that is being filled.
     frame: Vec<u8>,
     /// Ciphertext of the part that is being filled.
-    part: BytesMut,
+    part: PartBuffer,
     parts: mpsc::Sender<Part>,
     upload: JoinHandle<Result<()>>,
 }
 
 enum Part {
-    More(Bytes),
+    More(UploadPart),
     /// Without this, a sender that goes away leaves no object.
-    Last(Bytes),
+    Last(UploadPart),
 }
 
 impl Default for WriterOptions {
@@ -100,7 +106,8 @@ impl PackWriter {
         options: WriterOptions,
         runtime: Handle,
     ) -> Self {
-        Self { kind, owner, store, envelope, options, runtime, state: Mutex::default() }
+        let parts = PartBuffers::new(options.part_bytes);
+        Self { kind, owner, store, envelope, options, runtime, parts, state: Mutex::default() }
     }
 
     /// Appends a segment with the given chunks (id, offset in the plain segment, length) and says
@@ -110,7 +117,7 @@ impl PackWriter {
     /// [`Error::Encrypt`] without a key, [`Error::Store`] when the upload failed.
     pub fn append(
         &self,
-        segment: &Encoded,
+        segment: &Encoded<'_>,
         chunks: impl IntoIterator<Item = (ChunkId, u32, u32)>,
     ) -> Result<SegmentAt> {
         let mut state = self.lock();
@@ -125,8 +132,10 @@ impl PackWriter {
         };
         let at = pack.record_segment(segment, chunks);
         let name = self.name(pack.record.id);
-        if let Err(error) = pack.write(&segment.bytes, self.options.part_bytes, name) {
-            return Err(self.why(&mut state, error));
+        for piece in segment.pieces() {
+            if let Err(error) = pack.write(piece, self, name) {
+                return Err(self.why(&mut state, error));
+            }
         }
         if pack.record.plain_len >= self.options.pack_bytes {
             self.close(&mut state)?;
@@ -192,8 +201,8 @@ impl PackWriter {
         let header = Bytes::copy_from_slice(encryptor.header());
         let (parts, queue) = mpsc::channel(PARTS_QUEUED_MAX);
         let upload = self.runtime.spawn(upload(self.store.upload(name), queue));
-        let mut part = BytesMut::with_capacity(self.options.part_bytes);
-        part.extend_from_slice(&header);
+        let mut part = self.parts.take(&self.runtime);
+        part.bytes.extend_from_slice(&header);
         let record =
             PackRecord { kind: self.kind, id: ticket.id, plain_len: 0, header, segments: vec![] };
         let frame = Vec::with_capacity(FRAME_BYTES as usize);
@@ -251,15 +260,15 @@ impl PackWriter {
 impl OpenPack {
     fn record_segment(
         &mut self,
-        segment: &Encoded,
+        segment: &Encoded<'_>,
         chunks: impl IntoIterator<Item = (ChunkId, u32, u32)>,
     ) -> SegmentAt {
-        let stored_len = u32::try_from(segment.bytes.len()).unwrap_or(u32::MAX);
+        let stored_len = u32::try_from(segment.stored_len()).unwrap_or(u32::MAX);
         let number = u32::try_from(self.record.segments.len()).unwrap_or(u32::MAX);
         let record = SegmentRecord {
             offset: self.record.plain_len,
             stored_len,
-            plain_len: segment.plain_len,
+            plain_len: segment.plain_len(),
         };
         self.record.segments.push(record);
         self.record.plain_len += u64::from(stored_len);
@@ -273,31 +282,30 @@ impl OpenPack {
             pack: self.record.id,
             offset: record.offset,
             stored_len,
-            plain_len: segment.plain_len,
+            plain_len: segment.plain_len(),
         }
     }
 
-    fn write(&mut self, mut bytes: &[u8], part_bytes: usize, name: ObjectName) -> Result<()> {
+    fn write(&mut self, mut bytes: &[u8], writer: &PackWriter, name: ObjectName) -> Result<()> {
         let fail = |source| Error::Encrypt { object: name, source: Box::new(source) };
         let frame_bytes = FRAME_BYTES as usize;
         while !bytes.is_empty() {
             // A full frame waits for what follows it: the last one must become the final frame.
             if self.frame.len() == frame_bytes {
-                seal_frame(&mut self.encryptor, &self.frame, &mut self.part).map_err(fail)?;
+                seal_frame(&mut self.encryptor, &self.frame, &mut self.part.bytes).map_err(fail)?;
                 self.frame.clear();
             }
             let room = frame_bytes.saturating_sub(self.frame.len());
             let (head, rest) = bytes.split_at(room.min(bytes.len()));
             if head.len() == frame_bytes && !rest.is_empty() {
                 // Straight from the segment into the part.
-                seal_frame(&mut self.encryptor, head, &mut self.part).map_err(fail)?;
+                seal_frame(&mut self.encryptor, head, &mut self.part.bytes).map_err(fail)?;
             } else {
                 self.frame.extend_from_slice(head);
             }
             bytes = rest;
-            while self.part.len() >= part_bytes {
-                let part = self.part.split_to(part_bytes).freeze();
-                self.send(Part::More(part))?;
+            while self.part.bytes.len() >= writer.options.part_bytes {
+                self.send_part(writer)?;
             }
         }
         Ok(())
@@ -308,27 +316,71 @@ impl OpenPack {
         name: ObjectName,
     ) -> Result<(JoinHandle<Result<()>>, PackRecord, Vec<IndexEntry>)> {
         let fail = |source| Error::Encrypt { object: name, source: Box::new(source) };
-        let start = self.part.len();
-        self.part.resize(start + self.frame.len() + FINAL_OVERHEAD_BYTES, 0);
-        let (_, room) = self.part.split_at_mut(start);
+        let part = &mut self.part.bytes;
+        let start = part.len();
+        part.resize(start + self.frame.len() + FINAL_OVERHEAD_BYTES, 0);
+        let (_, room) = part.split_at_mut(start);
         self.encryptor.seal_final_frame_into(&self.frame, room).map_err(fail)?;
         let footer = self.encryptor.finish().map_err(fail)?;
-        self.part.extend_from_slice(&footer);
+        part.extend_from_slice(&footer);
         let last = Part::Last(self.part.freeze());
         // When nobody takes it, the upload has failed, and says so when it is waited for.
         let _ = self.parts.blocking_send(last);
         Ok((self.upload, self.record, self.chunks))
     }
 
-    fn send(&self, part: Part) -> Result<()> {
-        self.parts.blocking_send(part).map_err(|_| Error::StageLost { stage: "upload" })
+    /// Sends the full part; what is beyond its length begins the next one.
+    fn send_part(&mut self, writer: &PackWriter) -> Result<()> {
+        let part_bytes = writer.options.part_bytes;
+        let mut next = writer.parts.take(&writer.runtime);
+        next.bytes.extend_from_slice(self.part.bytes.get(part_bytes..).unwrap_or_default());
+        self.part.bytes.truncate(part_bytes);
+        let full = std::mem::replace(&mut self.part, next).freeze();
+        let sent = self.parts.blocking_send(Part::More(full));
+        sent.map_err(|_| Error::StageLost { stage: "upload" })
+    }
+}
+
+/// The memory for the parts of one writer.
+struct PartBuffers {
+    buffers: Arc<Buffers>,
+    part_bytes: usize,
+    room: Arc<Semaphore>,
+}
+
+/// A part that is being filled.
+struct PartBuffer {
+    bytes: Buffer,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl PartBuffers {
+    fn new(part_bytes: usize) -> Self {
+        // A part is noticed to be full when the frame that fills it is there.
+        let buffers = Buffers::new(PARTS_MAX, part_bytes + FRAME_BYTES as usize * 2);
+        Self { buffers, part_bytes, room: Arc::new(Semaphore::new(PARTS_MAX)) }
+    }
+
+    /// An empty part; waits until there is room for one.
+    fn take(&self, runtime: &Handle) -> PartBuffer {
+        // Nobody closes the semaphore.
+        let room = runtime.block_on(self.room.clone().acquire_owned()).ok();
+        let mut bytes = self.buffers.take();
+        bytes.reserve_exact(self.part_bytes + FRAME_BYTES as usize + REGULAR_OVERHEAD_BYTES);
+        PartBuffer { bytes, room }
+    }
+}
+
+impl PartBuffer {
+    fn freeze(self) -> UploadPart {
+        UploadPart { bytes: Bytes::from_owner(self.bytes), room: self.room }
     }
 }
 
 fn seal_frame(
     encryptor: &mut Encryptor,
     plain: &[u8],
-    part: &mut BytesMut,
+    part: &mut Vec<u8>,
 ) -> strongroom_sdk::Result<()> {
     let start = part.len();
     part.resize(start + plain.len() + REGULAR_OVERHEAD_BYTES, 0);
@@ -338,11 +390,11 @@ fn seal_frame(
 
 async fn upload(mut upload: Upload, mut parts: mpsc::Receiver<Part>) -> Result<()> {
     while let Some(part) = parts.recv().await {
-        let (bytes, last) = match part {
-            Part::More(bytes) => (bytes, false),
-            Part::Last(bytes) => (bytes, true),
+        let (part, last) = match part {
+            Part::More(part) => (part, false),
+            Part::Last(part) => (part, true),
         };
-        if let Err(error) = upload.part(bytes).await {
+        if let Err(error) = upload.part(part).await {
             upload.abort().await;
             return Err(error);
         }

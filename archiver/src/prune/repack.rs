@@ -128,7 +128,7 @@ impl Copier {
         let bytes: u64 = chunks.iter().map(|chunk| u64::from(chunk.at.len)).sum();
         if bytes == u64::from(at.plain_len) {
             self.verify(reader, &decoded, chunks)?;
-            let encoded = Encoded { bytes: stored.to_vec(), plain_len: at.plain_len };
+            let encoded = Encoded::of_stored(&stored, at.plain_len);
             let places = chunks.iter().map(|chunk| (chunk.id, chunk.at.offset, chunk.at.len));
             packs.append(&encoded, places)?;
             return Ok(bytes);

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 pub use self::name::{Family, Kind, ObjectName};
 pub use self::preflight::{Capabilities, preflight};
-pub use self::upload::Upload;
+pub use self::upload::{Upload, UploadPart};
 use crate::entry::Timestamp;
 use crate::error::{Error, Result, StoreOperation};
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use object_store::{
     MultipartUpload, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::{ObjectName, Store};
@@ -24,9 +25,17 @@ const PARTS_IN_FLIGHT_MAX: usize = 4;
 pub struct Upload {
     store: Arc<Store>,
     name: ObjectName,
-    first: Option<Bytes>,
+    first: Option<UploadPart>,
     multipart: Option<Box<dyn MultipartUpload>>,
     parts: JoinSet<object_store::Result<()>>,
+}
+
+/// Bytes of an upload, with the room that they take, which is given back when the store has them.
+pub struct UploadPart {
+    /// What is stored.
+    pub bytes: Bytes,
+    /// A store may keep `bytes` for longer, but who makes them may go on then.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 impl Upload {
@@ -38,16 +47,16 @@ impl Upload {
     ///
     /// # Errors
     /// [`Error::Store`] of this part or of an earlier one.
-    pub async fn part(&mut self, bytes: Bytes) -> Result<()> {
+    pub async fn part(&mut self, part: UploadPart) -> Result<()> {
         if self.multipart.is_none() {
             let Some(first) = self.first.take() else {
-                self.first = Some(bytes);
+                self.first = Some(part);
                 return Ok(());
             };
             self.start().await?;
             self.send(first).await?;
         }
-        self.send(bytes).await
+        self.send(part).await
     }
 
     /// Completes the object.
@@ -76,7 +85,10 @@ impl Upload {
     }
 
     async fn put_whole(&mut self) -> Result<()> {
-        let bytes = self.first.take().unwrap_or_default();
+        let (bytes, _room) = match self.first.take() {
+            Some(part) => (part.bytes, part.room),
+            None => Default::default(),
+        };
         let _permit = self.store.permit().await;
         self.store.traffic.bytes_written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let options = PutOptions { mode: PutMode::Overwrite, ..PutOptions::default() };
@@ -94,7 +106,7 @@ impl Upload {
         Ok(())
     }
 
-    async fn send(&mut self, bytes: Bytes) -> Result<()> {
+    async fn send(&mut self, UploadPart { bytes, room }: UploadPart) -> Result<()> {
         while self.parts.len() >= PARTS_IN_FLIGHT_MAX {
             if let Some(done) = self.parts.join_next().await {
                 self.check(done)?;
@@ -105,7 +117,7 @@ impl Upload {
         let part = multipart.put_part(PutPayload::from_bytes(bytes));
         let store = self.store.clone();
         self.parts.spawn(async move {
-            let _permit = store.permit().await;
+            let (_room, _permit) = (room, store.permit().await);
             part.await
         });
         Ok(())
