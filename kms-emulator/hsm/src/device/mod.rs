@@ -151,11 +151,19 @@ impl Device {
         }
     }
 
-    /// Waits until the hardware takes up another command.
+    /// Waits until the hardware takes up another command, at the rate that it has by then.
     pub(crate) async fn turn(&self) {
-        let rate = self.conditions.borrow().commands_per_second;
-        if let Some(rate) = NonZeroU32::new(rate) {
-            self.pace.turn(rate).await;
+        if self.conditions.borrow().commands_per_second == 0 {
+            return;
+        }
+        let mut conditions = self.conditions();
+        loop {
+            let rate = conditions.borrow_and_update().commands_per_second;
+            let Some(rate) = NonZeroU32::new(rate) else { return };
+            tokio::select! {
+                () = self.pace.turn(rate) => return,
+                _ = conditions.changed() => {}
+            }
         }
     }
 

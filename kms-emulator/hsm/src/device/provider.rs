@@ -223,6 +223,8 @@ impl Device {
             tracing::error!(%error, "conditions were not stored");
             Refusal::StorageFailed
         })?;
+        // What waits queues again, at the new rate.
+        self.pace.clear();
         self.conditions.send_replace(conditions);
         Ok(())
     }

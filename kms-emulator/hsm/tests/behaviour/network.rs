@@ -283,6 +283,23 @@ async fn hardware_with_a_rate_shares_it_among_its_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_slow_hardware_goes_on_when_it_is_fast_again() {
+    let served = Served::start(Node::activated().await).await;
+    let patience =
+        Patience { connect: WAIT, answer: Duration::from_millis(900), slow_answer: WAIT };
+    let address = served.address(Port::Client).await;
+    let hasty = Client::connect_with(address, &anchor(Customer::shared()), patience).await.unwrap();
+    hasty.login(Role::CryptoUser, "kmsuser", password(KMSUSER)).await.unwrap();
+    // A command takes longer than the client waits.
+    let slow = Conditions { commands_per_second: 1, ..Conditions::default() };
+    served.provider().set_conditions(slow).await.unwrap();
+    let waiting = tokio::spawn(async move { hasty.random(8).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    served.provider().set_conditions(Conditions::default()).await.unwrap();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn conditions_that_an_older_build_wrote_are_kept() {
     let served = Served::start(Node::activated().await).await;
     let cut = Conditions { client_port_closed: true, ..Conditions::default() };
