@@ -67,8 +67,7 @@ impl Gathering {
     }
 }
 
-/// Offers consecutive chunks with these `lengths`, which `plain` holds, and stores those that are new as one
-/// segment. Says of each what it is called and, if that is known, where it lies.
+/// Offers consecutive chunks with these `lengths`, which `plain` holds, and stores those that are new. Says of each what it is called and, if that is known, where it lies.
 pub(crate) fn store_group(
     engine: &Engine,
     mut plain: Buffer,
@@ -85,15 +84,20 @@ pub(crate) fn store_group(
             Claim::Pending => (id, None),
             Claim::Yours => {
                 new.push((id, kept as u32, len as u32));
-                plain.copy_within(range, kept);
+                if range.start > kept {
+                    plain.copy_within(range, kept);
+                }
                 kept += len;
                 (id, None)
             }
         });
-    }
-    if !new.is_empty() {
-        plain.truncate(kept);
-        store_segment(engine, Kind::Data, &engine.data, &plain, &new)?;
+        let is_last = offered.len() == lengths.len();
+        if kept >= SEGMENT_BYTES || (is_last && kept > 0) {
+            let segment = plain.get(..kept).unwrap_or_default();
+            store_segment(engine, Kind::Data, &engine.data, segment, &new)?;
+            new.clear();
+            kept = 0;
+        }
     }
     Ok(offered)
 }

@@ -106,7 +106,7 @@ impl Codec {
         let plain_len = u32::try_from(plain.len()).map_err(|_| fail(io::Error::other("length")))?;
         let mut compressor = self.compressor().map_err(fail)?;
         let mut frame = self.buffer();
-        if self.compresses(&mut compressor, plain).map_err(fail)? {
+        if compresses(&mut compressor, plain).map_err(fail)? {
             frame.reserve(compress_bound(plain.len()));
             compressor.compress_to_buffer(plain, &mut *frame).map_err(fail)?;
         }
@@ -190,22 +190,6 @@ impl Codec {
         let kept = self.compressors.lock().ok().and_then(|mut free| free.pop());
         kept.map_or_else(|| Compressor::new(self.level), Ok)
     }
-
-    /// Tries a few samples: encrypted or compressed data is not worth a whole attempt.
-    fn compresses(&self, compressor: &mut Compressor<'_>, plain: &[u8]) -> io::Result<bool> {
-        let probe_bytes = PROBE_SAMPLES * PROBE_SAMPLE_BYTES;
-        if plain.len() < 4 * probe_bytes {
-            return Ok(true);
-        }
-        let (mut samples, mut compressed) = (self.buffer(), self.buffer());
-        for part in plain.chunks(plain.len() / PROBE_SAMPLES).take(PROBE_SAMPLES) {
-            samples.extend_from_slice(part.get(..PROBE_SAMPLE_BYTES).unwrap_or(part));
-        }
-        compressed.reserve(compress_bound(samples.len()));
-        // Below three per cent, reading back costs more than the room is worth.
-        let length = compressor.compress_to_buffer(&samples, &mut *compressed)?;
-        Ok(length < samples.len() / 100 * 97)
-    }
 }
 
 impl<'a> Encoded<'a> {
@@ -282,6 +266,23 @@ fn give_back<T>(free: &Mutex<Vec<T>>, context: T) {
     if let Ok(mut free) = free.lock() {
         free.push(context);
     }
+}
+
+/// Tries a few samples: encrypted or compressed data is not worth a whole attempt.
+fn compresses(compressor: &mut Compressor<'_>, plain: &[u8]) -> io::Result<bool> {
+    let probe_bytes = PROBE_SAMPLES * PROBE_SAMPLE_BYTES;
+    if plain.len() < 4 * probe_bytes {
+        return Ok(true);
+    }
+    let stride = plain.len() / PROBE_SAMPLES;
+    let samples: Vec<u8> = plain
+        .chunks(stride)
+        .take(PROBE_SAMPLES)
+        .flat_map(|part| part.get(..PROBE_SAMPLE_BYTES).unwrap_or(part))
+        .copied()
+        .collect();
+    // Below three per cent, reading back costs more than the room is worth.
+    Ok(compressor.compress(&samples)?.len() < samples.len() / 100 * 97)
 }
 
 #[cfg(test)]

@@ -409,3 +409,23 @@ async fn upload(mut upload: Upload, mut parts: mpsc::Receiver<Part>) -> Result<(
 fn lost<T>(_: tokio::task::JoinError) -> Result<T> {
     Err(Error::StageLost { stage: "upload" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn room_is_for_so_many_parts_and_given_back_when_the_store_has_one() {
+        let runtime = Handle::current();
+        let taken = tokio::task::spawn_blocking(move || {
+            let parts = PartBuffers::new(1_000);
+            let mut taken: Vec<_> = (0..PARTS_MAX).map(|_| parts.take(&runtime).freeze()).collect();
+            let before = parts.room.available_permits();
+            // The store has it and keeps its bytes.
+            taken[0].room = None;
+            drop(parts.take(&runtime));
+            (before, parts.room.available_permits(), taken.len())
+        });
+        assert_eq!(taken.await.unwrap(), (0, 1, PARTS_MAX));
+    }
+}

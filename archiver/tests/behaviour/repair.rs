@@ -42,9 +42,10 @@ async fn a_damaged_and_a_lost_run_are_written_anew() {
     let (_folder, root) = temporary();
     let store = memory();
     let location = create(&store).await;
+    let mut chunks = 0;
     for number in 0..3 {
         fs::write(root.join(number.to_string()), pattern(300_000 + number)).unwrap();
-        archive(&location, &root).await.unwrap();
+        chunks += archive(&location, &root).await.unwrap().commit.statistics.chunks_new;
     }
     for all in [false, true] {
         let latest = archive(&location, &root).await.unwrap();
@@ -58,7 +59,8 @@ async fn a_damaged_and_a_lost_run_are_written_anew() {
         let options = RepairIndexOptions { all };
         let repaired = repair_index(&location, options, &Control::default()).await.unwrap();
         assert_eq!((repaired.damaged_runs.len(), repaired.unreadable.len()), (1, 0));
-        assert!(repaired.packs > 3 && repaired.chunks > 30, "{repaired:?}");
+        // Blocks of the trees beside them.
+        assert!(repaired.packs > 3 && repaired.chunks > chunks, "{repaired:?}");
         assert_whole(&location).await;
         let report = check_all(&location).await.unwrap();
         assert!(report.unreferenced.is_empty(), "{:?}", report.unreferenced);
