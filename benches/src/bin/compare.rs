@@ -79,7 +79,8 @@ fn compare(arguments: &Arguments) -> Result<(), BenchError> {
         ));
         let kms = Kms::start()?;
         let tools = tools(arguments, &store, &kms)?;
-        say(&table::markdown(&whole_job(&tools, &store, &subject, arguments)?));
+        let rows = whole_job(&tools, round, &store, &subject, arguments)?;
+        say(&table::markdown(&rows));
     }
     Ok(())
 }
@@ -120,35 +121,42 @@ fn tools(
     Ok(tools)
 }
 
-/// Each step with every tool before the next: so all of them see the same tree.
+/// Each step with every tool before the next: so all of them see the same tree. In every other round the last tool
+/// begins: whoever is first may find less memory that the system has at hand, and pays for it.
 fn whole_job(
     tools: &[Box<dyn Tool>],
+    round: u32,
     store: &Store,
     subject: &Subject,
     arguments: &Arguments,
 ) -> Result<Vec<Row>, BenchError> {
     let (tree, caches) = (subject.tree(), arguments.caches);
+    let mut order: Vec<_> = tools.iter().enumerate().collect();
+    if round.is_multiple_of(2) {
+        order.reverse();
+    }
     let mut rows = Vec::new();
-    for tool in tools {
-        rows.push(archive_twice(tool.as_ref(), store, tree, caches)?);
+    for (number, tool) in order {
+        rows.push((number, tool, archive_twice(tool.as_ref(), store, tree, caches)?));
     }
     if subject.change()? {
-        for (tool, row) in tools.iter().zip(&mut rows) {
+        for (_, tool, row) in &mut rows {
             row.changed = Some(archive_changed(tool.as_ref(), store, tree, caches)?);
         }
     }
-    for (number, (tool, row)) in tools.iter().zip(&mut rows).enumerate() {
+    for (number, tool, row) in &mut rows {
         row.restore = match restore_compared(tool.as_ref(), tree, &arguments.work, caches) {
             Ok(usage) => Some(usage),
             // Of others it is said; ours has to be equal.
-            Err(error @ BenchError::TreesDiffer { .. }) if number > 0 => {
+            Err(error @ BenchError::TreesDiffer { .. }) if *number > 0 => {
                 complain(&error);
                 None
             }
             Err(error) => return Err(error),
         };
     }
-    Ok(rows)
+    rows.sort_by_key(|(number, ..)| *number);
+    Ok(rows.into_iter().map(|(.., row)| row).collect())
 }
 
 /// Prints a line. A closed pipe ends the interest in it, not the measurement.
