@@ -75,9 +75,6 @@ pub(crate) static OPERATIONS: &[Registration] = &[
     register::<tag_resource::UntagResource>(NAMES_BYTES),
 ];
 
-/// Every other operation of the API model: there is none.
-pub(crate) static UNSUPPORTED: &[&str] = &[];
-
 #[cfg(test)]
 mod tests {
     use super::*;

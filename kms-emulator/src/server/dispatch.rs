@@ -52,10 +52,8 @@ impl Service {
 
 /// What a target name leads to, before anybody is authenticated.
 pub(crate) enum Target {
-    /// An operation that is provided.
-    Provided(Service, &'static Registration),
-    /// An operation of the API model that is not.
-    Unsupported(Service, &'static str),
+    /// An operation of the service.
+    Known(Service, &'static Registration),
     /// No operation of the service.
     Unknown(Service),
 }
@@ -63,17 +61,14 @@ pub(crate) enum Target {
 impl Target {
     fn service(&self) -> Service {
         match self {
-            Self::Provided(service, _) | Self::Unsupported(service, _) | Self::Unknown(service) => {
-                *service
-            }
+            Self::Known(service, _) | Self::Unknown(service) => *service,
         }
     }
 
     /// The operation's name, if it is one of the API model.
     pub(super) fn operation(&self) -> Option<&'static str> {
         match self {
-            Self::Provided(_, registration) => Some(registration.name),
-            Self::Unsupported(_, name) => Some(name),
+            Self::Known(_, registration) => Some(registration.name),
             Self::Unknown(_) => None,
         }
     }
@@ -83,8 +78,8 @@ impl Target {
         /// Enough to answer what is refused anyway.
         const REFUSED_BODY_BYTES_MAX: usize = 1024 * 1024;
         match self {
-            Self::Provided(_, registration) => registration.body_bytes_max,
-            Self::Unsupported(..) | Self::Unknown(_) => REFUSED_BODY_BYTES_MAX,
+            Self::Known(_, registration) => registration.body_bytes_max,
+            Self::Unknown(_) => REFUSED_BODY_BYTES_MAX,
         }
     }
 }
@@ -101,8 +96,7 @@ pub(crate) struct Dispatcher {
     signing_clock: Arc<dyn Clock>,
     /// For other people's tests.
     tests: ForTests,
-    provided: HashMap<(Service, &'static str), &'static Registration>,
-    unsupported: HashMap<(Service, &'static str), &'static str>,
+    operations: HashMap<(Service, &'static str), &'static Registration>,
 }
 
 impl Dispatcher {
@@ -116,14 +110,10 @@ impl Dispatcher {
         tests: ForTests,
     ) -> Self {
         let credentials = ArcSwap::from_pointee(credentials);
-        let tables = [
-            (Service::Kms, kms::OPERATIONS, &[][..]),
-            (Service::CloudHsm, cloudhsm::OPERATIONS, cloudhsm::UNSUPPORTED),
-        ];
-        let (mut provided, mut unsupported) = (HashMap::new(), HashMap::new());
-        for (service, operations, names) in tables {
-            provided.extend(operations.iter().map(|entry| ((service, entry.name), entry)));
-            unsupported.extend(names.iter().map(|name| ((service, *name), *name)));
+        let tables = [(Service::Kms, kms::OPERATIONS), (Service::CloudHsm, cloudhsm::OPERATIONS)];
+        let mut operations = HashMap::new();
+        for (service, table) in tables {
+            operations.extend(table.iter().map(|entry| ((service, entry.name), entry)));
         }
         Self {
             kms,
@@ -133,8 +123,7 @@ impl Dispatcher {
             body_room: BodyRoom::new(),
             signing_clock,
             tests,
-            provided,
-            unsupported,
+            operations,
         }
     }
 
@@ -154,9 +143,9 @@ impl Dispatcher {
         self.kms.cloudhsm.stop().await;
     }
 
-    /// The `X-Amz-Target` of every operation that is provided.
+    /// The `X-Amz-Target` of every operation.
     pub(crate) fn targets(&self) -> impl Iterator<Item = String> {
-        self.provided.keys().map(|(service, name)| format!("{}.{name}", service.prefix()))
+        self.operations.keys().map(|(service, name)| format!("{}.{name}", service.prefix()))
     }
 
     /// Finds what an `X-Amz-Target` names.
@@ -166,11 +155,8 @@ impl Dispatcher {
     pub(crate) fn target(&self, text: &str) -> Result<Target, Fault> {
         let (prefix, name) = text.split_once('.').ok_or_else(unknown_operation)?;
         let service = Service::of_prefix(prefix).ok_or_else(unknown_operation)?;
-        if let Some(registration) = self.provided.get(&(service, name)) {
-            return Ok(Target::Provided(service, registration));
-        }
-        Ok(match self.unsupported.get(&(service, name)) {
-            Some(name) => Target::Unsupported(service, name),
+        Ok(match self.operations.get(&(service, name)) {
+            Some(registration) => Target::Known(service, registration),
             None => Target::Unknown(service),
         })
     }
@@ -299,20 +285,16 @@ impl Dispatcher {
         origin: RequestOrigin,
         body: &[u8],
     ) -> Result<Reply, Fault> {
-        let operation = target.operation().ok_or_else(unknown_operation)?;
+        let Target::Known(service, registration) = target else {
+            return Err(unknown_operation());
+        };
+        let operation = registration.name;
         let call = Call::new(Arc::clone(&self.kms), caller, origin.peer, operation);
-        let begin = || call.event(target.service().signing_name(), origin.id);
+        let begin = || call.event(service.signing_name(), origin.id);
         let admitted = self.kms.audit.admit(operation, body.len(), begin).await?;
-        let outcome = match target {
-            Target::Provided(service, registration) => match self.check_quota(*service, &call) {
-                Ok(()) => {
-                    registration.run(&call, body).await.inspect(|_| call.note_usage(origin.id))
-                }
-                Err(throttled) => Err(throttled),
-            },
-            _ => {
-                Err(Fault::unsupported(format!("The operation {operation} is not provided here.")))
-            }
+        let outcome = match self.check_quota(*service, &call) {
+            Ok(()) => registration.run(&call, body).await.inspect(|_| call.note_usage(origin.id)),
+            Err(throttled) => Err(throttled),
         };
         admitted.complete(body, outcome.as_ref().map(Reply::bytes), &call.into_touched());
         outcome

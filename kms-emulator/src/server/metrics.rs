@@ -143,10 +143,8 @@ impl Drop for OpenConnection {
 /// Every operation of every service, and the name of none.
 fn names() -> impl Iterator<Item = &'static str> {
     let registered = [kms::OPERATIONS, cloudhsm::OPERATIONS].into_iter().flatten();
-    let unsupported = cloudhsm::UNSUPPORTED.iter();
     registered
         .map(|registration| registration.name)
-        .chain(unsupported.copied())
         .chain(sts::OPERATIONS.iter().copied())
         .chain([NO_OPERATION])
 }
