@@ -290,13 +290,17 @@ async fn what_waits_for_slow_hardware_goes_on_when_it_is_fast_again() {
     let address = served.address(Port::Client).await;
     let hasty = Client::connect_with(address, &anchor(Customer::shared()), patience).await.unwrap();
     hasty.login(Role::CryptoUser, "kmsuser", password(KMSUSER)).await.unwrap();
-    // A command takes longer than the client waits.
-    let slow = Conditions { commands_per_second: 1, ..Conditions::default() };
-    served.provider().set_conditions(slow).await.unwrap();
-    let waiting = tokio::spawn(async move { hasty.random(8).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    served.provider().set_conditions(Conditions::default()).await.unwrap();
-    waiting.await.unwrap().unwrap();
+    let hasty = Arc::new(hasty);
+    let rate = |commands_per_second| Conditions { commands_per_second, ..Conditions::default() };
+    for fast in [rate(0), rate(1_000)] {
+        // A command takes longer than the client waits.
+        served.provider().set_conditions(rate(1)).await.unwrap();
+        let client = Arc::clone(&hasty);
+        let waiting = tokio::spawn(async move { client.random(8).await });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        served.provider().set_conditions(fast).await.unwrap();
+        waiting.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
